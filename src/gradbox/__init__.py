@@ -1,0 +1,1 @@
+"""Boxes without box labels."""

@@ -1,0 +1,25 @@
+"""What can go wrong for a user: each message says what came, why not, and what to type."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(ValueError):
+    """The call itself is wrong: an unknown name, a broken file, options that do not go together."""
+
+
+class ImageError(ValueError):
+    """One image cannot be used; the others of the run are not affected."""
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
+    """The names most like `name`, ready to end a message; empty when nothing is near.
+
+    >>> nearest("sensitivty", ["sensitivity", "dam"])
+    ' (did you mean sensitivity?)'
+    >>> nearest("zebra", ["sensitivity", "dam"])
+    ''
+    """
+    by_lower = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.5)
+    return f" (did you mean {' or '.join(by_lower[c] for c in close)}?)" if close else ""
