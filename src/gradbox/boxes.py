@@ -111,7 +111,7 @@ def bounding(mask: Shaped[np.ndarray, "h w"]) -> Float[np.ndarray, "4"]:
 
 def contains(boxes: Boxes, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n"]:
     """Whether each point (x, y) lies in the box of the same row, edges included."""
-    return ((points >= boxes[:, :2]) & (points <= boxes[:, 2:])).all(axis=1)
+    return np.all((points >= boxes[:, :2]) & (points <= boxes[:, 2:]), axis=1)
 
 
 def centers(boxes: Boxes) -> Float[np.ndarray, "n 2"]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RGB = UInt8[np.ndarray, "h w 3"]
-ImageSource = "str | Path | Image | np.ndarray | Callable[[], np.ndarray]"
+ImageSource: TypeAlias = "str | Path | Image | np.ndarray | Callable[[], np.ndarray]"
 """A file, a Pillow image, an (h, w, 3) or (h, w) uint8 array, or a function that makes one."""
 MaskSource = Path | Callable[[], np.ndarray]
 """A file whose non-zero pixels are the object, or a function that returns an (h, w) bool array."""
@@ -58,9 +58,7 @@ class Selection:
         if self.top < 0:
             raise ValueError(f"top={self.top}: a number of classes is 0 or more")
         if self.near_top is not None and not 0 < self.near_top <= 1:
-            raise ValueError(
-                f"near_top={self.near_top}: a share of the best probability, 0 < R <= 1"
-            )
+            raise ValueError(f"near_top={self.near_top}: a share, 0 < R <= 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +117,10 @@ class Localization:
     regions: tuple[Region, ...] = ()
 
     def __post_init__(self) -> None:
-        counts = {len(self.boxes), len(self.labels), len(self.label_scores), len(self.scores)}
-        if len(counts) != 1:
+        counts = [len(part) for part in (self.boxes, self.labels, self.label_scores, self.scores)]
+        if len(set(counts)) != 1:
             raise ValueError(
-                f"{self.image_id}: boxes, labels, label scores and scores differ in number: "
-                f"{len(self.boxes)}, {len(self.labels)}, {len(self.label_scores)}, {len(self.scores)}"
+                f"{self.image_id}: {counts} boxes, labels, label scores and scores: one each a box"
             )
         boxes = as_boxes(self.boxes)
         height, width = self.size

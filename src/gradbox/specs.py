@@ -1,4 +1,4 @@
-"""The one text form of every part: `name(value, key=value)`, for instance `top_fraction(0.2, sigma=20)`.
+"""The one text form of every part: `name(value, key=value)`, as in `top_fraction(0.2, sigma=20)`.
 
 A value is a number, `true` or `false`, quoted text, or bare text up to `,` or `)`. There is no
 nesting. The options of a part are the fields of a frozen dataclass, in order; `build` reads their
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<key>[A-Za-z_]\w*)\s*=(?!=)\s*)?
-        (?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'|(?P<bare>[^,()"']*))\s*(?P<end>,|$)""",
+        (?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'|(?P<bare>[^,()"'=][^,()"']*|))\s*(?P<end>,|$)""",
     re.VERBOSE,
 )
 _SPEC = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*(?:\((?P<body>.*)\))?\s*", re.DOTALL)
@@ -52,7 +52,7 @@ def parse(text: str) -> Spec:
     match = _SPEC.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"cannot read {text!r}: write name or name(value, key=value), for instance ridge(grid=14)"
+            f"cannot read {text!r}: write name or name(value, key=value), as in ridge(grid=14)"
         )
     body = match["body"]
     args: list[Value] = []
@@ -62,8 +62,8 @@ def parse(text: str) -> Spec:
         token = _TOKEN.match(body, position)
         if token is None or (token["bare"] is not None and not token["bare"].strip()):
             raise UsageError(
-                f"cannot read {text!r} at {body[position:]!r}: values are numbers, true, false, bare "
-                "text, or quoted text where it holds spaces, commas or brackets; there is no nesting"
+                f"cannot read {text!r} at {body[position:]!r}: a value is a number, true, false, "
+                "bare text, or quoted text where it holds spaces, commas or brackets; no nesting"
             )
         value = _value(token)
         if token["key"] is None:
@@ -92,7 +92,7 @@ def build(text: str, registry: Mapping[str, type[T]]) -> T:
     spec = parse(text)
     if spec.name not in registry:
         raise UsageError(
-            f"unknown name {spec.name!r} in {text!r}{nearest(spec.name, registry)} "
+            f"unknown name {spec.name!r} in {text!r}{nearest(spec.name, registry)}; "
             f"known: {', '.join(sorted(registry))}"
         )
     part = registry[spec.name]
@@ -104,7 +104,7 @@ def build(text: str, registry: Mapping[str, type[T]]) -> T:
     for key, value in spec.kwargs.items():
         if key not in fields:
             raise UsageError(
-                f"{text!r}: {spec.name} has no option {key!r}{nearest(key, fields)} "
+                f"{text!r}: {spec.name} has no option {key!r}{nearest(key, fields)}; "
                 f"options: {', '.join(fields) or 'none'}"
             )
         if key in given:

@@ -1,0 +1,1 @@
+"""Data sets on disk, or made on the fly, as `Sample`s."""
