@@ -1,4 +1,4 @@
-"""The run-time checker behind jaxtyping's shapes in tests: an int may stand where a float is asked."""
+"""The run-time checker behind jaxtyping's shapes in tests: an int passes for a float."""
 
 from beartype import BeartypeConf, beartype
 

@@ -93,7 +93,7 @@ def centered(height: float, width: float, shares: Sequence[float]) -> Float[np.n
     [50.0, 10.0, 150.0, 90.0]
     """
     share_h, share_w = shares
-    dx, dy = width * (1 - share_w) / 2, height * (1 - share_h) / 2
+    dx, dy = (width - width * share_w) / 2, (height - height * share_h) / 2
     return np.array([dx, dy, width - dx, height - dy])
 
 

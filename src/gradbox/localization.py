@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from PIL.Image import Image
 
 from gradbox.boxes import Boxes, as_boxes
 from gradbox.geometry import Frame, Size
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RGB = UInt8[np.ndarray, "h w 3"]
-ImageSource: TypeAlias = "str | Path | Image | np.ndarray | Callable[[], np.ndarray]"
+ImageSource = str | Path | Image | np.ndarray | Callable[[], np.ndarray]
 """A file, a Pillow image, an (h, w, 3) or (h, w) uint8 array, or a function that makes one."""
 MaskSource = Path | Callable[[], np.ndarray]
 """A file whose non-zero pixels are the object, or a function that returns an (h, w) bool array."""
