@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+.PHONY: help .venv check test test-slow docs demo clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv: $(INSTALLED) ## install gradbox and all its tools (6.6 GB); every target does this first
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "installing into .venv: about 6.6 GB, some minutes"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+check: $(INSTALLED) docs ## ruff, mypy --strict, import-linter, the documentation, the doctests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q src
+
+# Two processes of one thread each: on two cores more threads make both slower.
+test test-slow: export OMP_NUM_THREADS := 1
+
+test: $(INSTALLED) ## every test that is not slow, in two processes
+	$(BIN)/pytest -n 2 -q -rs
+
+test-slow: $(INSTALLED) ## the slow tests: real classifiers, whole commands, a browser
+	$(BIN)/pytest -n 2 -q -rs -m slow
+
+docs: $(INSTALLED) ## build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+demo: $(INSTALLED) ## locate objects in generated images, without any download
+	$(BIN)/gradbox demo
+
+clean: ## remove what the other targets wrote, except .venv
+	rm -rf site demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
