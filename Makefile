@@ -33,7 +33,8 @@ test-slow: $(INSTALLED) ## the slow tests: real classifiers, whole commands, a b
 	$(BIN)/pytest -n 2 -q -rs -m slow
 
 docs: $(INSTALLED) ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "documentation: site/index.html"
 
 demo: $(INSTALLED) ## locate objects in generated images, without any download
 	$(BIN)/gradbox demo
