@@ -20,7 +20,7 @@ check: $(INSTALLED) docs ## ruff, mypy --strict, import-linter, the documentatio
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q src
 
 # Two processes of one thread each: on two cores more threads make both slower.
