@@ -1,1 +1,42 @@
-"""Data sets on disk, or made on the fly, as `Sample`s."""
+"""Data sets on disk, or made on the fly, as `Sample`s.
+
+The text of a data set is `KIND:REST`, split at the first `:`; most kinds split REST at the last
+`@`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gradbox.datasets import coco, csv, cub, folder, imagenet, voc
+from gradbox.datasets.dataset import Dataset
+from gradbox.datasets.layout import FORMS
+from gradbox.datasets.subsets import limit, parse_split, split
+from gradbox.errors import UsageError, nearest
+
+__all__ = ["LOADERS", "Dataset", "limit", "load", "parse_split", "split"]
+
+LOADERS: dict[str, Callable[[str], Dataset]] = {
+    "coco": coco.load,
+    "csv": csv.load,
+    "cub": cub.load,
+    "folder": folder.load,
+    "imagenet": imagenet.load,
+    "voc": voc.load,
+}
+
+
+def load(text: str) -> Dataset:
+    """The data set that a text names.
+
+    Raises:
+        UsageError: an unknown kind, or what its loader says about the rest.
+    """
+    kind, colon, rest = text.partition(":")
+    if colon and kind in LOADERS:
+        return LOADERS[kind](rest)
+    if Path(text).is_dir():
+        raise UsageError(f"{text!r} does not say its kind: write folder:{text} or csv:{text}")
+    raise UsageError(
+        f"{text!r} is no data set{nearest(kind, LOADERS)}: write one of "
+        f"{', '.join(FORMS[name] for name in LOADERS)}"
+    )

@@ -1,0 +1,64 @@
+"""PASCAL VOC's XML annotations, which ImageNet uses too."""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gradbox.boxes import Boxes
+from gradbox.datasets.layout import number
+from gradbox.errors import UsageError
+from gradbox.geometry import Size
+
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotation:
+    """One file: `boxes` (n, 4) hold the numbers as written, in whatever convention that is."""
+
+    boxes: Boxes
+    labels: tuple[str, ...]
+    difficult: tuple[bool, ...]
+    size: Size | None
+
+
+def read(path: Path) -> Annotation:
+    """Read one annotation; boxes of the parts of an object (heads, hands) are not objects.
+
+    Raises:
+        UsageError: the file is not XML, or an object lacks its name or a corner.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise UsageError(f"{path} is not an XML annotation ({error}); replace the file") from None
+    objects = root.findall("object")
+    corners = [
+        [number(item.findtext(f"bndbox/{corner}"), f"{path}: {corner}") for corner in _CORNERS]
+        for item in objects
+    ]
+    return Annotation(
+        boxes=np.array(corners, dtype=np.float64).reshape(-1, 4),
+        labels=tuple(_name(item, path) for item in objects),
+        difficult=tuple(item.findtext("difficult", "0").strip() == "1" for item in objects),
+        size=_size(root, path),
+    )
+
+
+def _name(item: ElementTree.Element, path: Path) -> str:
+    name = (item.findtext("name") or "").strip()
+    if not name:
+        raise UsageError(f"{path}: an object has no name; add <name>")
+    return name
+
+
+def _size(root: ElementTree.Element, path: Path) -> Size | None:
+    if root.find("size") is None:
+        return None
+    height, width = (
+        int(number(root.findtext(f"size/{side}"), f"{path}: {side}"))
+        for side in ("height", "width")
+    )
+    return (height, width) if height > 0 and width > 0 else None

@@ -1,0 +1,162 @@
+"""`csv:DIR`: `images/` and `boxes.csv`, and where they exist `meta.csv` and `masks/`.
+
+`boxes.csv` has a line for each box, `image,width,height,class,xmin,ymin,xmax,ymax`: pixels of the
+upright image, origin top left, xmax and ymax exclusive. `meta.csv` has a line for each image; its
+column `label` is the class of the image. `masks/a.png` belongs to `images/a.jpg`. An image without
+a line has no boxes.
+"""
+
+import csv
+import io
+import math
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from gradbox.boxes import Boxes
+from gradbox.datasets.dataset import Dataset, gather
+from gradbox.datasets.layout import first_folder, folder, images_under, read_text, shared
+from gradbox.errors import UsageError
+from gradbox.localization import Sample
+
+_NUMBERS = ("width", "height", "xmin", "ymin", "xmax", "ymax")
+_OUTSIDE = 1.0
+"""Pixels by which a box may reach outside before it is an error and not a rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    path: Path
+    lines: Sequence[int]
+    cells: Mapping[str, Sequence[str]]
+
+    def refuse(self, bad: Bool[np.ndarray, "n"], reason: str) -> None:
+        if bad.any():
+            self.fail(int(np.argmax(bad)), reason)
+
+    def fail(self, row: int, reason: str) -> NoReturn:
+        image = self.cells["image"][row]
+        raise UsageError(f"{self.path}, line {self.lines[row]} ({image}): {reason}")
+
+
+def load(rest: str) -> Dataset:
+    """Read the layout of this module's docstring.
+
+    Raises:
+        UsageError: a folder, file or column is missing, or a line is wrong: which one and why.
+    """
+    directory = folder("csv", rest)
+    root = first_folder("csv", directory / "images")
+    table = _read(directory / "boxes.csv", ("image", "class", *_NUMBERS))
+    numbers = _checked(table)
+    rows = defaultdict(list)
+    for row, image_id in enumerate(table.cells["image"]):
+        rows[image_id].append(row)
+    present = set(images_under(root))
+    labels = _image_labels(directory / "meta.csv")
+    masks = directory / "masks"
+    drawn = set(images_under(masks)) if masks.is_dir() else set()
+
+    def sample(image_id: str) -> Sample:
+        of_image = rows.get(image_id, [])
+        classes = tuple(table.cells["class"][row] for row in of_image)
+        mask = os.path.splitext(image_id)[0] + ".png"
+        return Sample(
+            image_id=image_id,
+            source=root / image_id,
+            boxes=numbers[of_image, 2:],
+            labels=classes,
+            label=labels.get(image_id) or shared(classes),
+            mask=masks / mask if mask in drawn else None,
+            size=_size(numbers[of_image[0]]) if of_image else None,
+        )
+
+    spec = f"csv:{directory.as_posix()}"
+    return gather(spec, root, map(sample, present | rows.keys()), present=present)
+
+
+def _size(numbers: Float[np.ndarray, "6"]) -> tuple[int, int]:
+    width, height = numbers[:2]
+    return int(height), int(width)
+
+
+def _image_labels(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    cells = _read(path, ("image",)).cells
+    return dict(zip(cells["image"], cells["label"], strict=True)) if "label" in cells else {}
+
+
+def _read(path: Path, columns: Sequence[str]) -> _Table:
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    header = next(reader, [])
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise UsageError(
+            f"{path} has no column {', '.join(missing)}; its first line has to hold "
+            f"{','.join(columns)}, not {','.join(header)!r}"
+        )
+    lines, rows = [], []
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise UsageError(
+                f"{path}, line {reader.line_num}: {len(row)} cells under {len(header)} columns; "
+                "write one cell for each column"
+            )
+        lines.append(reader.line_num)
+        rows.append(row)
+    by_column = zip(*rows, strict=True) if rows else [()] * len(header)
+    return _Table(path=path, lines=lines, cells=dict(zip(header, by_column, strict=True)))
+
+
+def _checked(table: _Table) -> Float[np.ndarray, "n 6"]:
+    """The columns of `_NUMBERS`, all of them in range."""
+    for name in ("image", "class"):
+        table.refuse(np.array([not c for c in table.cells[name]], bool), f"no {name}; write one")
+    numbers = np.stack([_floats(table.cells[name]) for name in _NUMBERS], axis=1)
+    for name, column in zip(_NUMBERS, numbers.T, strict=True):
+        table.refuse(~np.isfinite(column), f"{name} is not a number; write one")
+    size, boxes = numbers[:, :2], numbers[:, 2:]
+    table.refuse(
+        np.any((size < 1) | (size != np.round(size)), axis=1),
+        "width and height have to be whole numbers of at least 1",
+    )
+    table.refuse(
+        np.any(boxes[:, 2:] <= boxes[:, :2], axis=1),
+        "the box has no area; xmax has to be larger than xmin, ymax larger than ymin",
+    )
+    table.refuse(
+        _outside(boxes, size),
+        "the box lies outside the image; give pixels of the stored file, xmax and ymax exclusive",
+    )
+    first: dict[str, int] = {}
+    firsts = [first.setdefault(image, row) for row, image in enumerate(table.cells["image"])]
+    table.refuse(
+        np.any(size != size[firsts], axis=1),
+        "another width or height than in an earlier line of the same image; correct one of them",
+    )
+    return numbers
+
+
+def _outside(boxes: Boxes, size: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n"]:
+    return np.any((boxes[:, :2] < -_OUTSIDE) | (boxes[:, 2:] > size + _OUTSIDE), axis=1)
+
+
+def _floats(cells: Sequence[str]) -> Float[np.ndarray, "n"]:
+    """The cells as numbers, NaN where a cell is none."""
+    return np.array([_float(cell) for cell in cells], dtype=np.float64)
+
+
+def _float(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan

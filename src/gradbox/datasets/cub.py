@@ -1,0 +1,100 @@
+"""`cub:DIR@test`, `@train` or `@all` (the default): Caltech-UCSD Birds-200-2011.
+
+DIR is CUB_200_2011 or its parent. Boxes are left, top, width, height as decimal numbers. Where the
+archive of segmentations was unpacked in or beside CUB_200_2011, they are the masks: five people
+outlined each bird and a pixel holds their share times 255, so a pixel above 127 was inside for at
+least three of them.
+"""
+
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from gradbox.boxes import from_xywh
+from gradbox.datasets.dataset import Dataset, gather
+from gradbox.datasets.layout import (
+    FORMS,
+    first_folder,
+    folder,
+    images_under,
+    number,
+    read_text,
+)
+from gradbox.errors import UsageError
+from gradbox.localization import Sample
+
+_PARTS = {"test": ("0",), "train": ("1",), "all": ("0", "1")}
+"""The values in train_test_split.txt that belong to each part."""
+
+
+def load(rest: str) -> Dataset:
+    """Read the layout of this module's docstring.
+
+    Raises:
+        UsageError: an unknown part after `@`, a folder or file is missing, or a line is wrong.
+    """
+    text, part = rest.rsplit("@", 1) if "@" in rest else (rest, "all")
+    if part not in _PARTS:
+        raise UsageError(f"'@{part}' is no part of cub: write {FORMS['cub']}, @train or @all")
+    directory = folder("cub", text)
+    root = first_folder("cub", directory / "images", directory / "CUB_200_2011" / "images")
+    base = root.parent
+    names, boxes, classes, class_names, in_train = (
+        _table(base / f"{name}.txt")
+        for name in (
+            "images",
+            "bounding_boxes",
+            "image_class_labels",
+            "classes",
+            "train_test_split",
+        )
+    )
+    masks = _masks(base)
+
+    def sample(key: str) -> Sample:
+        for name, table in {"bounding_boxes": boxes, "image_class_labels": classes}.items():
+            if key not in table:
+                raise UsageError(f"{base / name}.txt has no line for image {key}; add it")
+        image_id, label = names[key], class_names[classes[key]]
+        where = f"{base / 'bounding_boxes.txt'}: image {key}"
+        xywh = [number(word, where) for word in boxes[key].split()]
+        if len(xywh) != 4:
+            raise UsageError(f"{where} has {len(xywh)} numbers; write x y width height")
+        mask = masks.get(PurePosixPath(image_id).with_suffix(".png").as_posix())
+        return Sample(
+            image_id=image_id,
+            source=root / image_id,
+            boxes=from_xywh(np.array([xywh])),
+            labels=(label,),
+            label=label,
+            mask=partial(majority, mask) if mask else None,
+        )
+
+    return gather(
+        f"cub:{directory.as_posix()}@{part}",
+        root,
+        [sample(key) for key in names if in_train.get(key) in _PARTS[part]],
+        present=set(images_under(root)),
+        class_names=class_names.values(),
+    )
+
+
+def majority(path: Path) -> Bool[np.ndarray, "h w"]:
+    """The pixels that most of the five annotators marked as bird."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L")) > 127
+
+
+def _masks(base: Path) -> dict[str, Path]:
+    candidates = (base / "segmentations", base.resolve().parent / "segmentations")
+    root = next((path for path in candidates if path.is_dir()), None)
+    return {name: root / name for name in images_under(root)} if root else {}
+
+
+def _table(path: Path) -> dict[str, str]:
+    """The lines `key rest` of a file, by key."""
+    pairs = (line.strip().partition(" ") for line in read_text(path).splitlines())
+    return {key: rest.strip() for key, _, rest in pairs if key}
