@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL.Image import Image
 
 from gradbox.boxes import Boxes, as_boxes
+from gradbox.errors import ImageError
 from gradbox.geometry import Frame, Size
 
 if TYPE_CHECKING:
@@ -132,8 +133,10 @@ class Localization:
 class Localizer(Protocol):
     """Turns images into localizations: the only thing that `pipeline` asks of a method."""
 
-    def localize(self, batch: Batch, *, details: bool = False) -> Sequence[Localization]:
-        """One `Localization` for each image, in order.
+    def localize(
+        self, batch: Batch, *, details: bool = False
+    ) -> Sequence[Localization | ImageError]:
+        """One `Localization` for each image, in order; an `ImageError` where it cannot be done.
 
         `details` also fills `heatmap`, `mask` and `regions`.
         """

@@ -125,7 +125,7 @@ def canonical(part: Any, registry: Mapping[str, type[Any]]) -> str:
     """The text that builds an equal part, with every default filled in and None left out."""
     name = next(name for name, kind in registry.items() if type(part) is kind)
     values = {
-        f.name: getattr(part, f.name)
+        f.name: _as_value(getattr(part, f.name))
         for f in dataclasses.fields(part)
         if f.init and getattr(part, f.name) is not None
     }
@@ -145,6 +145,12 @@ def _value(token: re.Match[str]) -> Value:
         except ValueError:
             continue
     return bare
+
+
+def _as_value(value: Any) -> Value:
+    """A value as it is, and a function by its name."""
+    is_function = callable(value)
+    return f"{value.__module__}:{value.__qualname__}" if is_function else value
 
 
 def _write(value: Value) -> str:

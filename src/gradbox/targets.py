@@ -1,0 +1,64 @@
+"""What is differentiated: one scalar an image; and which classes it is asked for."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gradbox.localization import Batch, Selection
+
+Score = Literal["logit", "probability"]
+
+
+def class_score(
+    logits: Float[Tensor, "b n"], labels: Int[Tensor, "b"], score: Score = "logit"
+) -> Float[Tensor, "b"]:
+    """The score of one class an image: the net input of its output unit, or its softmax (A1)."""
+    values = logits if score == "logit" else logits.softmax(dim=1)
+    return values.gather(1, labels[:, None]).squeeze(1)
+
+
+def layer_mean(activation: Float[Tensor, "b ..."], prefix_tokens: int = 0) -> Float[Tensor, "b"]:
+    """The mean of all activations of a layer, paper A's attention map "Gestalt Total" (A2).
+
+    A transformer's (b, tokens, c) activation has its class and register tokens left out: the first
+    `prefix_tokens`.
+    """
+    patches = activation[:, prefix_tokens:] if prefix_tokens else activation
+    return patches.flatten(1).mean(dim=1)
+
+
+def neuron(
+    activation: Float[Tensor, "b c h w"], positions: Int[Tensor, "b 3"]
+) -> Float[Tensor, "b"]:
+    """One neuron an image: the activation at (channel, row, column)."""
+    rows = torch.arange(len(activation), device=activation.device)
+    channel, row, column = positions.unbind(dim=1)
+    return activation[rows, channel, row, column]
+
+
+def labels_to_locate(
+    logits: Float[Tensor, "b n"] | None, batch: Batch
+) -> list[tuple[int | None, ...]]:
+    """The classes of each image: those given, else those selected; (None,) where none is wanted.
+
+    `logits` may be None only where no class is wanted.
+    """
+    if logits is None or (batch.selection.top == 0 and batch.selection.near_top is None):
+        return [given or (None,) for given in batch.labels]
+    probabilities = logits.softmax(dim=1)
+    return [
+        select_labels(row, batch.selection) if given is None else given
+        for row, given in zip(probabilities, batch.labels, strict=True)
+    ]
+
+
+def select_labels(probabilities: Float[Tensor, "n"], selection: Selection) -> tuple[int, ...]:
+    """The classes to locate, best first: the `top` best and all with p >= `near_top` * best."""
+    best = probabilities.argsort(descending=True, stable=True)
+    count = min(selection.top, len(best))
+    if selection.near_top is not None:
+        near = probabilities >= selection.near_top * probabilities[best[0]]
+        count = max(count, int(near.sum()))
+    return tuple(best[:count].tolist())
