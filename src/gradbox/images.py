@@ -172,8 +172,9 @@ def _decode(image: Image.Image, data: bytes | None) -> RGB:
 
 
 def _broken(error: Exception) -> ImageError:
-    """Decoders raise exceptions of any type on a broken file, some without a text."""
-    return ImageError(f"the image is broken: {error or type(error).__name__}")
+    """Decoders raise exceptions of any type on a broken file; not every text speaks for itself."""
+    spoken = isinstance(error, OSError | SyntaxError | ValueError) and str(error)
+    return ImageError(f"the image is broken: {spoken or repr(error)}")
 
 
 def _check_size(height: int, width: int) -> None:
