@@ -174,8 +174,8 @@ def test_one_bit_images_are_black_and_white(tmp_path, name):
 
 
 def test_rgba_lies_over_white(tmp_path):
-    # By hand: c * a / 255 + 255 - a; black at 51 is 204, red at 102 is (255, 153, 153), and a red of
-    # 1 at 128 is 127.502.
+    # By hand: c * a / 255 + 255 - a; black at 51 is 204, red at 102 is (255, 153, 153), and a red
+    # of 1 at 128 is 127.502.
     rgba = np.array([[[0, 0, 0, 51], [255, 0, 0, 102], [9, 9, 9, 0], [1, 0, 0, 128]]], np.uint8)
     expected = [[[204, 204, 204], [255, 153, 153], [255, 255, 255], [128, 127, 127]]]
     for source in (rgba, saved(tmp_path, Image.fromarray(rgba), "a.png"), Image.fromarray(rgba)):
