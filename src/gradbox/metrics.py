@@ -1,0 +1,248 @@
+"""Box scores: pure functions for one box, and `Scores`, a state that adds up.
+
+The scored unit is an (image, class) pair or an image: one predicted box, the main one, against the
+true boxes of the unit, any of which counts. Shares are in [0, 1]; None stands where there was
+nothing to score.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from gradbox.boxes import Boxes, area, centers, iou
+from gradbox.geometry import Size
+
+Box = Float[np.ndarray, "4"]
+MARGINS = tuple(step / 20 for step in range(11))
+"""Where center correctness is printed: 0, 0.05, ..., 0.5."""
+OUTSIDE = -1.0
+"""The center margin of a box whose centre lies in no true box."""
+IOU_EDGES = np.arange(21) / 20
+SIZE_EDGES = (0.05, 0.15, 0.30, 0.60)
+SIZE_GROUPS = ("<5%", "5-15%", "15-30%", "30-60%", ">=60%")
+COUNT_GROUPS = ("1", "2", "3+")
+_EDGE = 1e-9  # a centre this near the edge of a shrunk box, in shares of the side, lies on it
+
+
+def best_iou(box: Box, truth: Boxes) -> float:
+    """The highest IoU of a box with any true box."""
+    return float(iou(box[None], truth).max())
+
+
+def is_hit(
+    ious: Float[np.ndarray, "n"], threshold: float = 0.5, strict: bool = True
+) -> Bool[np.ndarray, "n"]:
+    """Whether each IoU is greater than the threshold, or at least the threshold if not strict."""
+    return ious > threshold if strict else ious >= threshold
+
+
+def corloc(
+    ious: Float[np.ndarray, "n"], threshold: float = 0.5, strict: bool = True
+) -> float | None:
+    """Correct localization: the share of units that are hit; None without units.
+
+    The box alone counts, whether or not the class was recognized. (Deselaers et al., IJCV 2012.)
+    """
+    return _share(is_hit(ious, threshold, strict))
+
+
+def center_margin(box: Box, truth: Boxes) -> float:
+    """How deep the centre of a box lies inside a true box, in [0, 0.5]; `OUTSIDE` if in none.
+
+    It is the largest m so that the centre is inside the true box shrunk on each side by m times
+    its own width or height, the best over the true boxes; a true box without area holds nothing.
+    """
+    solid = truth[area(truth) > 0]
+    if len(solid) == 0:
+        return OUTSIDE
+    center = centers(box[None])
+    sides = solid[:, 2:] - solid[:, :2]
+    gaps = np.minimum(center - solid[:, :2], solid[:, 2:] - center) / sides
+    depth = float(gaps.min(axis=1).max())
+    return max(depth, 0.0) if depth >= -_EDGE else OUTSIDE
+
+
+def center_correctness(
+    margins: Float[np.ndarray, "n"], at: Sequence[float] = MARGINS
+) -> list[float | None]:
+    """The share of units whose center margin is at least each m of `at`; edges count as inside.
+
+    (Dwaraknath, Menghani & Mongia, "Fast unsupervised object localization".)
+    """
+    return [_share(margins >= margin - _EDGE) for margin in at]
+
+
+def pointing_hit(peak: Float[np.ndarray, "2"], truth: Boxes, tolerance: float = 15.0) -> bool:
+    """The pointing game: is the peak (x, y) of a heatmap within `tolerance` pixels of a true box?
+
+    The peak is a point in original pixels: the centre of pixel i is i + 0.5. (Zhang et al.,
+    "Top-down Neural Attention by Excitation Backprop", ECCV 2016.)
+    """
+    outside = np.maximum(np.maximum(truth[:, :2] - peak, peak - truth[:, 2:]), 0.0)
+    return bool((np.hypot(outside[:, 0], outside[:, 1]) <= tolerance).any())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """The scores of one unit.
+
+    `label` is the class that per-class tables use. `recognized` and `in_top5` say whether the
+    classifier's best, or one of its five best classes is the unit's. `object_share` is the area
+    of the largest true box over that of the image: it does not depend on the prediction, so the
+    size groups of two methods hold the same units.
+    """
+
+    image_id: str
+    label: str | None
+    iou: float
+    center_margin: float
+    object_share: float
+    n_objects: int
+    recognized: bool | None = None
+    in_top5: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        image_id: str,
+        box: Box | None,
+        truth: Boxes,
+        size: Size,
+        *,
+        label: str | None = None,
+        recognized: bool | None = None,
+        in_top5: bool | None = None,
+    ) -> "Unit":
+        """Score a box against the true boxes, both in pixels of an image of `size` (h, w).
+
+        No box (None) is a miss. `in_top5` is for boxes of the true class only: a box of another
+        class says nothing about top-5 localization.
+
+        Raises:
+            ValueError: no true boxes: then there is nothing to score.
+        """
+        if len(truth) == 0:
+            raise ValueError(f"{image_id}: a unit without a true box cannot be scored")
+        return cls(
+            image_id=image_id,
+            label=label,
+            iou=0.0 if box is None else best_iou(box, truth),
+            center_margin=OUTSIDE if box is None else center_margin(box, truth),
+            object_share=float(area(truth).max() / (size[0] * size[1])),
+            n_objects=len(truth),
+            recognized=recognized,
+            in_top5=in_top5,
+        )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The units scored so far; `a + b` is what one pass over the images of both would give."""
+
+    units: tuple[Unit, ...] = ()
+
+    @classmethod
+    def of(cls, units: Iterable[Unit]) -> "Scores":
+        """The state after these units."""
+        return cls(tuple(units))
+
+    def __add__(self, other: "Scores") -> "Scores":
+        return Scores(self.units + other.units)
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """The image of each unit: the groups of a bootstrap."""
+        return tuple(unit.image_id for unit in self.units)
+
+    @property
+    def ious(self) -> Float[np.ndarray, "n"]:
+        """The IoU of each unit."""
+        return np.array([unit.iou for unit in self.units], dtype=np.float64)
+
+    def summary(self, *, threshold: float = 0.5, strict: bool = True) -> dict[str, Any]:
+        """All numbers, ready for JSON and the same in whatever order the units came.
+
+        `corloc_class_mean` and its like are unweighted means over the classes. Top-1 and top-5
+        localization count a box only when the class was right too; they, the accuracies and
+        `by_recognized` are None unless it is known for every unit. `iou_histogram` counts units
+        between `IOU_EDGES`.
+        """
+        ious, hits = self.ious, is_hit(self.ious, threshold, strict)
+        margins = np.array([unit.center_margin for unit in self.units], dtype=np.float64)
+        labelled = [unit for unit in self.units if unit.label is not None]
+        recognized = _known([unit.recognized for unit in self.units])
+        in_top5 = _known([unit.in_top5 for unit in self.units])
+
+        def grouped(
+            units: Sequence[Unit], keys: Sequence[Any], names: Iterable[Any]
+        ) -> dict[Any, Any]:
+            members: dict[Any, list[float]] = {name: [] for name in names}
+            for unit, key in zip(units, keys, strict=True):
+                members[key].append(unit.iou)
+            return {
+                name: {
+                    "n": len(values),
+                    "corloc": corloc(np.array(values, dtype=np.float64), threshold, strict),
+                    "mean_iou": _mean(values),
+                }
+                for name, values in members.items()
+            }
+
+        classes = [unit.label for unit in labelled]
+        per_class = grouped(labelled, classes, sorted({str(name) for name in classes}))
+        class_ious = [row["mean_iou"] for row in per_class.values()]
+        return {
+            "n_images": len(set(self.image_ids)),
+            "n_units": len(self.units),
+            "iou_threshold": threshold,
+            "iou_strict": strict,
+            "corloc": _share(hits),
+            "mean_iou": _mean(ious),
+            "corloc_class_mean": _mean([row["corloc"] for row in per_class.values()]),
+            "mean_iou_class_mean": _mean(class_ious),
+            "mean_iou_class_min": min(class_ious, default=None),
+            "top1_accuracy": None if recognized is None else _share(recognized),
+            "top5_accuracy": None if in_top5 is None else _share(in_top5),
+            "top1_localization": None if recognized is None else _share(recognized & hits),
+            "top5_localization": None if in_top5 is None else _share(in_top5 & hits),
+            "center_correctness": {
+                f"{margin:.2f}": share
+                for margin, share in zip(MARGINS, center_correctness(margins), strict=True)
+            },
+            "iou_histogram": np.histogram(ious, bins=IOU_EDGES)[0].tolist(),
+            "by_object_size": grouped(
+                self.units,
+                [SIZE_GROUPS[bisect_right(SIZE_EDGES, unit.object_share)] for unit in self.units],
+                SIZE_GROUPS,
+            ),
+            "by_n_objects": grouped(
+                self.units,
+                [COUNT_GROUPS[min(unit.n_objects, 3) - 1] for unit in self.units],
+                COUNT_GROUPS,
+            ),
+            "by_recognized": None
+            if recognized is None
+            else grouped(
+                self.units, ["yes" if known else "no" for known in recognized], ("yes", "no")
+            ),
+            "per_class": per_class,
+        }
+
+
+def _share(flags: Bool[np.ndarray, "n"]) -> float | None:
+    return float(flags.mean()) if len(flags) else None
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    """The mean by an exact sum, so that the order of the units cannot show in the last digit."""
+    numbers = list(values)
+    return fsum(numbers) / len(numbers) if numbers else None
+
+
+def _known(flags: Sequence[bool | None]) -> Bool[np.ndarray, "n"] | None:
+    return None if not flags or None in flags else np.array(flags, dtype=bool)

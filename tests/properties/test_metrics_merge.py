@@ -1,0 +1,90 @@
+"""Every metric state: merged parts equal one pass, however the images are dealt out."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradbox.masks import MaskScores
+from gradbox.metrics import Scores, Unit
+from gradbox.wsol import MAX_BOX_ACC_V2, BoxAccuracy, PixelAveragePrecision
+
+units = st.builds(
+    Unit,
+    image_id=st.sampled_from(["a", "b", "c"]),
+    label=st.sampled_from([None, "cat", "dog"]),
+    iou=st.floats(0, 1),
+    center_margin=st.sampled_from([-1.0, 0.0, 0.15, 0.5]),
+    object_share=st.floats(0, 1),
+    n_objects=st.integers(1, 5),
+    recognized=st.sampled_from([None, True, False]),
+    in_top5=st.sampled_from([True, False]),
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(units, max_size=12), st.integers(0, 12), st.integers(0, 12))
+def test_box_scores_merge_in_any_grouping(given_units: list[Unit], i: int, j: int) -> None:
+    i, j = sorted((i, j))
+    a, b, c = (Scores.of(part) for part in (given_units[:i], given_units[i:j], given_units[j:]))
+    one_pass = Scores.of(given_units)
+    assert (a + b) + c == a + (b + c) == one_pass
+    assert one_pass + Scores() == Scores() + one_pass == one_pass
+
+
+@settings(max_examples=50)
+@given(st.lists(units, max_size=12), st.randoms(use_true_random=False))
+def test_the_summary_does_not_depend_on_the_order_of_the_units(
+    given_units: list[Unit], rng
+) -> None:
+    shuffled = list(given_units)
+    rng.shuffle(shuffled)
+    assert Scores.of(shuffled).summary() == Scores.of(given_units).summary()
+
+
+images = st.lists(st.integers(0, 2**32 - 1), max_size=5)
+
+
+@settings(max_examples=15)
+@given(images, st.integers(0, 5))
+def test_mask_scores_merge(seeds: list[int], cut: int) -> None:
+    def scored(part: list[int]) -> MaskScores:
+        state = MaskScores()
+        for seed in part:
+            predicted, truth = np.random.default_rng(seed).random((2, 4, 5)) < 0.5
+            state = state.add(predicted, truth)
+        return state
+
+    assert scored(seeds[:cut]) + scored(seeds[cut:]) == scored(seeds)
+    assert (scored(seeds[cut:]) + scored(seeds[:cut])).summary() == scored(seeds).summary()
+
+
+@settings(max_examples=8, deadline=None)
+@given(images, st.integers(0, 5))
+def test_box_accuracies_merge(seeds: list[int], cut: int) -> None:
+    def scored(part: list[int]) -> BoxAccuracy:
+        state = BoxAccuracy.empty(MAX_BOX_ACC_V2, interval=0.1)
+        for seed in part:
+            rng = np.random.default_rng(seed)
+            scoremap = np.kron(rng.random((4, 4)), np.ones((56, 56)))
+            state = state.add(scoremap, np.array([[0.0, 0.0, 111.0, 111.0 + rng.integers(80)]]))
+        return state
+
+    merged, one_pass = scored(seeds[cut:]) + scored(seeds[:cut]), scored(seeds)
+    assert np.array_equal(merged.hits, one_pass.hits)
+    assert (merged.n, merged.maximum) == (one_pass.n, one_pass.maximum)
+
+
+@settings(max_examples=15)
+@given(images, st.integers(0, 5))
+def test_pixel_average_precision_merges(seeds: list[int], cut: int) -> None:
+    def scored(part: list[int]) -> PixelAveragePrecision:
+        state = PixelAveragePrecision.empty(interval=0.1)
+        for seed in part:
+            scoremap, mask, ignore = np.random.default_rng(seed).random((3, 6, 6))
+            state = state.add(scoremap, mask < 0.4, ignore < 0.2)
+        return state
+
+    merged, one_pass = scored(seeds[cut:]) + scored(seeds[:cut]), scored(seeds)
+    assert np.array_equal(merged.inside, one_pass.inside)
+    assert np.array_equal(merged.outside, one_pass.outside)
+    assert merged.value == one_pass.value
