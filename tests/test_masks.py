@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from gradbox.boxes import area, bounding, iou
 from gradbox.masks import (
     MaskScores,
+    Overlap,
     filled_box,
     mask_iou,
     oracle_iou,
@@ -38,7 +39,7 @@ def test_an_empty_denominator_gives_zero() -> None:
 
 def test_means_weigh_images_and_pooled_ratios_weigh_pixels_by_hand() -> None:
     small = np.array([[1]], dtype=bool)
-    summary = MaskScores().add(PREDICTED, TRUTH).add(small, small).summary()
+    summary = MaskScores.of([Overlap.of(PREDICTED, TRUTH), Overlap.of(small, small)]).summary()
     assert summary == pytest.approx(
         {
             "n_masks": 2,

@@ -3,6 +3,7 @@
 A ratio whose denominator is empty (nothing predicted, nothing true) is 0.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, fsum
 from typing import Any
@@ -93,9 +94,10 @@ class MaskScores:
 
     overlaps: tuple[Overlap, ...] = ()
 
-    def add(self, predicted: Mask, truth: Mask) -> "MaskScores":
-        """The state after one more image."""
-        return self + MaskScores((Overlap.of(predicted, truth),))
+    @classmethod
+    def of(cls, overlaps: Iterable[Overlap]) -> "MaskScores":
+        """The state after these images."""
+        return cls(tuple(overlaps))
 
     def __add__(self, other: "MaskScores") -> "MaskScores":
         return MaskScores(self.overlaps + other.overlaps)

@@ -8,6 +8,7 @@ nothing to score.
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import fsum
 from typing import Any
 
@@ -30,7 +31,7 @@ _EDGE = 1e-9  # a centre this near the edge of a shrunk box, in shares of the si
 
 
 def best_iou(box: Box, truth: Boxes) -> float:
-    """The highest IoU of a box with any true box."""
+    """The highest IoU of a box with any true box; a ValueError where there is none."""
     return float(iou(box[None], truth).max())
 
 
@@ -172,66 +173,76 @@ class Scores:
         `by_recognized` are None unless it is known for every unit. `iou_histogram` counts units
         between `IOU_EDGES`.
         """
-        ious, hits = self.ious, is_hit(self.ious, threshold, strict)
+        hits = is_hit(self.ious, threshold, strict)
         margins = np.array([unit.center_margin for unit in self.units], dtype=np.float64)
-        labelled = [unit for unit in self.units if unit.label is not None]
         recognized = _known([unit.recognized for unit in self.units])
-        in_top5 = _known([unit.in_top5 for unit in self.units])
-
-        def grouped(
-            units: Sequence[Unit], keys: Sequence[Any], names: Iterable[Any]
-        ) -> dict[Any, Any]:
-            members: dict[Any, list[float]] = {name: [] for name in names}
-            for unit, key in zip(units, keys, strict=True):
-                members[key].append(unit.iou)
-            return {
-                name: {
-                    "n": len(values),
-                    "corloc": corloc(np.array(values, dtype=np.float64), threshold, strict),
-                    "mean_iou": _mean(values),
-                }
-                for name, values in members.items()
-            }
-
-        classes = [unit.label for unit in labelled]
-        per_class = grouped(labelled, classes, sorted({str(name) for name in classes}))
-        class_ious = [row["mean_iou"] for row in per_class.values()]
+        table = partial(_table, threshold=threshold, strict=strict)
+        labelled = [(unit.label, unit.iou) for unit in self.units if unit.label is not None]
+        per_class = table(labelled, sorted({label for label, _ in labelled}))
         return {
             "n_images": len(set(self.image_ids)),
             "n_units": len(self.units),
             "iou_threshold": threshold,
             "iou_strict": strict,
             "corloc": _share(hits),
-            "mean_iou": _mean(ious),
-            "corloc_class_mean": _mean([row["corloc"] for row in per_class.values()]),
-            "mean_iou_class_mean": _mean(class_ious),
-            "mean_iou_class_min": min(class_ious, default=None),
-            "top1_accuracy": None if recognized is None else _share(recognized),
-            "top5_accuracy": None if in_top5 is None else _share(in_top5),
-            "top1_localization": None if recognized is None else _share(recognized & hits),
-            "top5_localization": None if in_top5 is None else _share(in_top5 & hits),
+            "mean_iou": _mean(self.ious),
+            "corloc_class_mean": _mean(row["corloc"] for row in per_class.values()),
+            "mean_iou_class_mean": _mean(row["mean_iou"] for row in per_class.values()),
+            "mean_iou_class_min": min(
+                (row["mean_iou"] for row in per_class.values()), default=None
+            ),
+            **_recognition("top1", recognized, hits),
+            **_recognition("top5", _known([unit.in_top5 for unit in self.units]), hits),
             "center_correctness": {
                 f"{margin:.2f}": share
                 for margin, share in zip(MARGINS, center_correctness(margins), strict=True)
             },
-            "iou_histogram": np.histogram(ious, bins=IOU_EDGES)[0].tolist(),
-            "by_object_size": grouped(
-                self.units,
-                [SIZE_GROUPS[bisect_right(SIZE_EDGES, unit.object_share)] for unit in self.units],
-                SIZE_GROUPS,
+            "iou_histogram": np.histogram(self.ious, bins=IOU_EDGES)[0].tolist(),
+            "by_object_size": table(
+                [(_size_group(unit.object_share), unit.iou) for unit in self.units], SIZE_GROUPS
             ),
-            "by_n_objects": grouped(
-                self.units,
-                [COUNT_GROUPS[min(unit.n_objects, 3) - 1] for unit in self.units],
+            "by_n_objects": table(
+                [(COUNT_GROUPS[min(unit.n_objects, 3) - 1], unit.iou) for unit in self.units],
                 COUNT_GROUPS,
             ),
             "by_recognized": None
             if recognized is None
-            else grouped(
-                self.units, ["yes" if known else "no" for known in recognized], ("yes", "no")
+            else table(
+                [("yes" if unit.recognized else "no", unit.iou) for unit in self.units],
+                ("yes", "no"),
             ),
             "per_class": per_class,
         }
+
+
+def _table(
+    rows: Iterable[tuple[str, float]], groups: Iterable[str], threshold: float, strict: bool
+) -> dict[str, dict[str, Any]]:
+    """The scores of each group of (group, IoU) rows, in the order of `groups`."""
+    members: dict[str, list[float]] = {group: [] for group in groups}
+    for group, iou_of_unit in rows:
+        members[group].append(iou_of_unit)
+    return {
+        group: {
+            "n": len(ious),
+            "corloc": corloc(np.array(ious, dtype=np.float64), threshold, strict),
+            "mean_iou": _mean(ious),
+        }
+        for group, ious in members.items()
+    }
+
+
+def _recognition(
+    top: str, right: Bool[np.ndarray, "n"] | None, hits: Bool[np.ndarray, "n"]
+) -> dict[str, float | None]:
+    return {
+        f"{top}_accuracy": None if right is None else _share(right),
+        f"{top}_localization": None if right is None else _share(right & hits),
+    }
+
+
+def _size_group(object_share: float) -> str:
+    return SIZE_GROUPS[bisect_right(SIZE_EDGES, object_share)]
 
 
 def _share(flags: Bool[np.ndarray, "n"]) -> float | None:
