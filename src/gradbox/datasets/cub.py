@@ -26,6 +26,7 @@ from gradbox.datasets.layout import (
 from gradbox.errors import UsageError
 from gradbox.localization import Sample
 
+_TABLES = ("images", "bounding_boxes", "image_class_labels", "classes", "train_test_split")
 _PARTS = {"test": ("0",), "train": ("1",), "all": ("0", "1")}
 """The values in train_test_split.txt that belong to each part."""
 
@@ -42,25 +43,19 @@ def load(rest: str) -> Dataset:
     directory = folder("cub", text)
     root = first_folder("cub", directory / "images", directory / "CUB_200_2011" / "images")
     base = root.parent
-    names, boxes, classes, class_names, in_train = (
-        _table(base / f"{name}.txt")
-        for name in (
-            "images",
-            "bounding_boxes",
-            "image_class_labels",
-            "classes",
-            "train_test_split",
-        )
-    )
+    tables = {name: _table(base / f"{name}.txt") for name in _TABLES}
     masks = _masks(base)
 
+    def cell(name: str, key: str) -> str:
+        if key not in tables[name]:
+            raise UsageError(f"{base / name}.txt has no line {key}; add it")
+        return tables[name][key]
+
     def sample(key: str) -> Sample:
-        for name, table in {"bounding_boxes": boxes, "image_class_labels": classes}.items():
-            if key not in table:
-                raise UsageError(f"{base / name}.txt has no line for image {key}; add it")
-        image_id, label = names[key], class_names[classes[key]]
+        image_id = cell("images", key)
+        label = cell("classes", cell("image_class_labels", key))
         where = f"{base / 'bounding_boxes.txt'}: image {key}"
-        xywh = [number(word, where) for word in boxes[key].split()]
+        xywh = [number(word, where) for word in cell("bounding_boxes", key).split()]
         if len(xywh) != 4:
             raise UsageError(f"{where} has {len(xywh)} numbers; write x y width height")
         mask = masks.get(PurePosixPath(image_id).with_suffix(".png").as_posix())
@@ -76,9 +71,9 @@ def load(rest: str) -> Dataset:
     return gather(
         f"cub:{directory.as_posix()}@{part}",
         root,
-        [sample(key) for key in names if in_train.get(key) in _PARTS[part]],
+        [sample(key) for key in tables["images"] if cell("train_test_split", key) in _PARTS[part]],
         present=set(images_under(root)),
-        class_names=class_names.values(),
+        class_names=tables["classes"].values(),
     )
 
 

@@ -13,7 +13,15 @@ import numpy as np
 from gradbox.boxes import from_inclusive
 from gradbox.datasets import annotation
 from gradbox.datasets.dataset import Dataset, gather
-from gradbox.datasets.layout import FORMS, divide, first_folder, folder, images_under, shared
+from gradbox.datasets.layout import (
+    FORMS,
+    divide,
+    first_folder,
+    folder,
+    images_under,
+    read_text,
+    shared,
+)
 from gradbox.errors import UsageError, nearest
 from gradbox.localization import Sample
 
@@ -56,7 +64,7 @@ def _stems(folder_of_splits: Path, split: str) -> Sequence[str]:
         raise UsageError(
             f"there is no split {path}{nearest(split, splits)}; splits: {', '.join(splits)}"
         )
-    return [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
 
 
 def _sample(image: Path, xml: Path, *, keep_difficult: bool) -> Sample:
