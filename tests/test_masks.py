@@ -85,7 +85,7 @@ def test_a_pixel_belongs_to_a_box_that_holds_its_centre() -> None:
 
 
 def test_the_part_of_a_box_outside_the_image_is_left_out() -> None:
-    assert filled_box(np.array([-5.0, 1.0, 2.0, 9.0]), (2, 3)).tolist() == [
+    assert filled_box(np.array([-2.0, 1.0, 2.0, 9.0]), (2, 3)).tolist() == [
         [False, False, False],
         [True, True, False],
     ]

@@ -148,12 +148,12 @@ def test_summary_by_hand(four_units: Scores) -> None:
 
 def test_summary_groups_by_hand(four_units: Scores) -> None:
     pair = np.array([[0.0, 0.0, 5.0, 5.0], [10.0, 10.0, 12.0, 12.0]])
-    small = Unit.of("d", box(0, 0, 5, 5), pair, (100, 100), recognized=True)
+    small = Unit.of("d", box(0, 0, 5, 5), pair, (20, 20), recognized=True)
     summary = (four_units + Scores((small,))).summary()
-    # SQUARE is 100 of 400 pixels; the larger box of `pair` is 25 of 10,000
+    # SQUARE is 100 of 400 pixels; the larger box of `pair` is 25 of them, the other 4
     counts = {name: row["n"] for name, row in summary["by_object_size"].items()}
-    assert counts == {"<5%": 1, "5-15%": 0, "15-30%": 4, "30-60%": 0, ">=60%": 0}
-    assert summary["by_object_size"]["5-15%"] == {"n": 0, "corloc": None, "mean_iou": None}
+    assert counts == {"<5%": 0, "5-15%": 1, "15-30%": 4, "30-60%": 0, ">=60%": 0}
+    assert summary["by_object_size"]["<5%"] == {"n": 0, "corloc": None, "mean_iou": None}
     assert {name: row["n"] for name, row in summary["by_n_objects"].items()} == {
         "1": 4,
         "2": 1,

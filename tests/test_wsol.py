@@ -72,6 +72,13 @@ def test_one_contour_is_the_largest_and_all_contours_are_all_parts() -> None:
     assert found == [[1, 1, 4, 4], [8, 8, 18, 15]]
 
 
+def test_the_largest_contour_is_that_of_the_largest_area_not_the_longest() -> None:
+    scoremap = np.zeros((20, 20))
+    scoremap[1:3, 1:14:2] = scoremap[1, 1:14] = 1.0  # a comb: many corners, no area to speak of
+    scoremap[8:15, 8:18] = 1.0
+    assert boxes_above(scoremap, 0.5, False).tolist() == [[8, 8, 18, 15]]
+
+
 def test_a_hole_has_a_contour_around_it() -> None:
     scoremap = np.zeros((20, 20))
     scoremap[2:15, 2:15] = 1.0
@@ -94,6 +101,13 @@ def test_maps_are_stretched_to_zero_and_one() -> None:
     assert np.array_equal(scoremap_of(scoremap), scoremap)
     assert not scoremap_of(np.full((7, 7), 3.0)).any()
     assert not scoremap_of(np.array([[np.nan, 1.0], [0.0, 1.0]])).any()
+
+
+def test_maps_are_resized_by_a_cubic_kernel() -> None:
+    impulse = np.zeros((28, 28))
+    impulse[14, 14] = 1.0
+    # its negative lobes around the peak raise what is far away above the minimum
+    assert 0 < scoremap_of(impulse)[0, 0] < 0.2
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, np.nan])
@@ -145,6 +159,13 @@ def test_v2_is_the_mean_over_three_ious() -> None:
     state = state.add(frame((10, 10, 30, 30, 1.0)), as_boxes([[10, 10, 45, 30]]))
     assert state.hits[:, 0].tolist() == [1, 1, 0]
     assert state.maximum == pytest.approx(2 / 3)
+
+
+def test_each_iou_of_v2_takes_its_own_best_threshold_by_hand() -> None:
+    state = BoxAccuracy(MAX_BOX_ACC_V2, np.array([[2, 1], [0, 1], [0, 1]]), n=2, interval=0.5)
+    assert state.maximum == pytest.approx((1 + 0.5 + 0.5) / 3)
+    assert (state.best_threshold(0.3), state.best_threshold(0.7)) == (0.0, 0.5)
+    assert (state.accuracy_at(0.0, 0.3), state.accuracy_at(0.5, 0.3)) == (1.0, 0.5)
 
 
 def test_default_thresholds_are_a_thousand_and_any_other_is_refused() -> None:
@@ -278,6 +299,11 @@ def test_a_folder_of_maps_is_scored_against_masks(tmp_path: Path) -> None:
     # precision 1 up to the recall of a's pixels, then all pixels at once
     true, every = 100 * 100 + 224 * 224, 100 * 100 + 224 * 224 + 112 * 224
     assert state.value == pytest.approx(1e4 / true + (true / every) * (1 - 1e4 / true))
+
+
+def test_masks_are_resized_without_new_edges(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "mask.png"), np.array([[255, 0], [0, 0]], dtype=np.uint8))
+    assert np.array_equal(load_mask(tmp_path / "mask.png"), frame((0, 0, 112, 112, 1.0)) > 0)
 
 
 def test_an_unreadable_mask_is_named(tmp_path: Path) -> None:
