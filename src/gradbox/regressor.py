@@ -60,7 +60,8 @@ class Learned:
         if self.file is None:
             raise UsageError(
                 f"{name}(grid={self.grid}) is not fitted yet: run `gradbox fit DATASET --model SPEC"
-                f" --box '{name}(grid={self.grid})' --out FILE.safetensors`, then use {name}(FILE)"
+                f" --method SPEC --box '{name}(grid={self.grid})' --out FILE.safetensors`, "
+                f"then use {name}(FILE)"
             )
         found = Regressor.load(Path(self.file))
         if self.grid not in (None, found.grid):
