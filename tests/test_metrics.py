@@ -1,10 +1,14 @@
 """Box scores against numbers worked out by hand."""
 
+import csv
 import json
+from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gradbox.boxes import as_boxes, centered
 from gradbox.metrics import (
     MARGINS,
     OUTSIDE,
@@ -189,3 +193,20 @@ def test_summary_survives_json(four_units: Scores) -> None:
 def test_a_unit_without_truth_is_refused() -> None:
     with pytest.raises(ValueError, match="without a true box"):
         Unit.of("a", box(0, 0, 1, 1), np.zeros((0, 4)), (20, 20))
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1.0, 0.483), (0.8, 0.601)])
+def test_constant_boxes_score_on_real_images_what_their_description_states(
+    assets: Path, share: float, expected: float
+) -> None:
+    truth: dict[str, list[list[str]]] = defaultdict(list)
+    sizes = {}
+    with (assets / "data/imagenet_dev/boxes.csv").open() as stream:
+        for image_id, width, height, _, *corners in list(csv.reader(stream))[1:]:
+            truth[image_id].append(corners)
+            sizes[image_id] = (int(height), int(width))
+    scores = Scores.of(
+        Unit.of(i, centered(*sizes[i], (share, share)), as_boxes(boxes), sizes[i])
+        for i, boxes in truth.items()
+    )
+    assert scores.summary()["corloc"] == pytest.approx(expected, abs=5e-4)
