@@ -68,7 +68,7 @@ def input_gradient(
         UsageError: an unknown layer, or the guided rule for a network without ReLUs.
     """
     outputs = forward(classifier, images, layers=layers, head=head, rule=rule)
-    with _differentiable():
+    with differentiable():
         return gradient(target(outputs), outputs.images)
 
 
@@ -99,7 +99,7 @@ def forward(
         return hook
 
     logits = None
-    with _differentiable(), ExitStack() as stack:
+    with differentiable(), ExitStack() as stack:
         x = images.detach().clone(memory_format=torch.preserve_format).requires_grad_()
         for name, module in modules.items():
             stack.enter_context(_removed(module.register_forward_hook(record(name))))
@@ -123,7 +123,7 @@ def gradient(
     half = of.dtype in (torch.float16, torch.bfloat16)
     scale = 2.0**12 if of.dtype == torch.float16 else 1.0
     seed = torch.full_like(scalars, scale)
-    with _differentiable():
+    with differentiable():
         (result,) = torch.autograd.grad(scalars, of, seed, retain_graph=keep)
     return result.float() / scale if half else result
 
@@ -167,7 +167,8 @@ class _Stop(Exception):  # noqa: N818 - a signal, not an error
 
 
 @contextmanager
-def _differentiable() -> Iterator[None]:
+def differentiable() -> Iterator[None]:
+    """Computes with a graph, whatever mode the caller is in."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
