@@ -102,8 +102,10 @@ class Classifier:
         """The same classifier with another layer to look into; None changes nothing."""
         return replace(self, layer=layer) if layer else self
 
-    def class_name(self, index: int) -> str:
-        """The name of a class, or its index as text where the classifier has no names."""
+    def class_name(self, index: int | None) -> str:
+        """The name of a class, its index as text where there are no names, "object" for None."""
+        if index is None:
+            return "object"
         return self.class_names[index] if index < len(self.class_names) else str(index)
 
     def class_index(self, text: str) -> int:

@@ -12,6 +12,9 @@ class ImageError(ValueError):
     """One image cannot be used; the others of the run are not affected."""
 
 
+NOT_FINITE = "the network returned NaN or infinity"
+
+
 def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
     """The names most like `name`, ready to end a message; empty when nothing is near.
 

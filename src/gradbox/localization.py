@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 RGB = UInt8[np.ndarray, "h w 3"]
 ImageSource = str | Path | Image | np.ndarray | Callable[[], np.ndarray]
-"""A file, a Pillow image, an (h, w, 3) or (h, w) uint8 array, or a function that makes one."""
+"""A file, a Pillow image, an (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a function
+that makes one."""
 MaskSource = Path | Callable[[], np.ndarray]
 """A file whose non-zero pixels are the object, or a function that returns an (h, w) bool array."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
     """One image of a data set with what is known about it.
 
@@ -81,7 +82,7 @@ class Batch:
         return len(self.image_ids)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Region:
     """One part that a box was made of, and a proposal for a detector.
 
@@ -97,13 +98,14 @@ class Region:
     mask: Bool[np.ndarray, "h w"] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Localization:
     """What was found in one image; box 0 is the main one.
 
     `boxes` (n, 4) are in original pixels. For each box: `labels` the class index or None,
     `label_scores` the probability of that class in [0, 1] (1.0 where no class was asked for),
-    `scores` how much the method trusts the box. `heatmap` (h, w) lies over the network input,
+    `scores` how much the method trusts the box. `top_labels` are the five most probable classes,
+    best first, empty where the head was not run. `heatmap` (h, w) lies over the network input,
     `mask` (H, W) over the original image; both belong to the main box.
     """
 
@@ -113,6 +115,7 @@ class Localization:
     labels: tuple[int | None, ...]
     label_scores: tuple[float, ...]
     scores: tuple[float, ...]
+    top_labels: tuple[int, ...] = ()
     blank: bool = False
     heatmap: Float[np.ndarray, "h w"] | None = None
     mask: Bool[np.ndarray, "H W"] | None = None

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float
 
 from gradbox.classifier import Classifier
-from gradbox.errors import ImageError, UsageError
+from gradbox.errors import NOT_FINITE, ImageError, UsageError
 from gradbox.estimators import BoxEstimator
 from gradbox.functions import load_function
 from gradbox.gradients import Outputs, Target, forward, gradient
 from gradbox.heatmaps import Reduce, reduce_channels
 from gradbox.layers import Layer, last_convolutional_layer
 from gradbox.localization import Batch, Localization
-from gradbox.targets import Score, class_score, labels_to_locate, layer_mean
+from gradbox.targets import Score, class_score, labels_to_locate, layer_mean, top_labels
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Sensitivity:
 class LabelledMap:
     """The heat map (h, w) over the input of one image for one class, and the class's probability.
 
-    `label` is None, and `label_score` 1.0, where no class was asked for.
+    `label` is None, and `label_score` 1.0, where no class was asked for. `top_labels` are the
+    image's five most probable classes.
     """
 
     label: int | None
     label_score: float
     heatmap: Float[np.ndarray, "h w"]
+    top_labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,18 +98,19 @@ class SensitivityLocalizer:
                     label=label,
                     label_score=_probability(probabilities, i, label),
                     heatmap=by_slot[min(slot, len(by_slot) - 1)][i],
+                    top_labels=() if probabilities is None else top_labels(probabilities[i]),
                 )
                 for slot, label in enumerate(asked)
             ]
             finite = all(np.isfinite(m.heatmap).all() and np.isfinite(m.label_score) for m in maps)
-            found.append(maps if finite else ImageError("the network returned NaN or infinity"))
+            found.append(maps if finite else ImageError(NOT_FINITE))
         return found
 
     def _box(
         self, batch: Batch, i: int, maps: Sequence[LabelledMap], details: bool
     ) -> Localization:
         heatmaps = np.stack([m.heatmap for m in maps])
-        boxes, scores = self.estimator.boxes(heatmaps, [batch.frames[i]] * len(maps))
+        boxes, scores = self.estimator.estimate(heatmaps, [batch.frames[i]] * len(maps))
         return Localization(
             image_id=batch.image_ids[i],
             size=batch.frames[i].original,
@@ -115,6 +118,7 @@ class SensitivityLocalizer:
             labels=tuple(m.label for m in maps),
             label_scores=tuple(m.label_score for m in maps),
             scores=tuple(scores.tolist()),
+            top_labels=maps[0].top_labels,
             heatmap=maps[0].heatmap if details else None,
         )
 

@@ -54,11 +54,15 @@ def labels_to_locate(
     ]
 
 
+def top_labels(probabilities: Float[Tensor, "n"], count: int = 5) -> tuple[int, ...]:
+    """The `count` most probable classes, best first."""
+    return tuple(probabilities.argsort(descending=True, stable=True)[:count].tolist())
+
+
 def select_labels(probabilities: Float[Tensor, "n"], selection: Selection) -> tuple[int, ...]:
     """The classes to locate, best first: the `top` best and all with p >= `near_top` * best."""
-    best = probabilities.argsort(descending=True, stable=True)
-    count = min(selection.top, len(best))
+    count = selection.top
     if selection.near_top is not None:
-        near = probabilities >= selection.near_top * probabilities[best[0]]
+        near = probabilities >= selection.near_top * probabilities.max()
         count = max(count, int(near.sum()))
-    return tuple(best[:count].tolist())
+    return top_labels(probabilities, count)

@@ -1,0 +1,76 @@
+"""What can be named: methods, box estimators, data sets, formats, models and layers."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from gradbox.datasets.layout import FORMS
+from gradbox.errors import UsageError, nearest
+from gradbox.estimators import ESTIMATORS
+from gradbox.exports import FORMATS
+from gradbox.layers import last_convolutional_layer, spatial_layers
+from gradbox.methods import METHODS
+from gradbox.models import UNTRAINED, load_classifier
+from gradbox.specs import Spec
+
+Rows = Sequence[tuple[str, ...]]
+
+
+def rows(what: str | None, model: str | None = None) -> Mapping[str, Rows]:
+    """Tables by title: the one that `what` names, or all but the long ones.
+
+    Raises:
+        UsageError: there is no such list.
+    """
+    short = {
+        "methods": _parts(METHODS),
+        "boxes": _parts(ESTIMATORS),
+        "datasets": [(form,) for form in FORMS.values()],
+        "formats": [
+            ("jsonl", "always written"),
+            *((name, _about(f)) for name, f in FORMATS.items()),
+        ],
+    }
+    if what is None:
+        return short
+    if what == "models":
+        return {"models": _models()}
+    if what == "layers":
+        return {"layers, the one taken by itself last": _layers(model)}
+    if what not in short:
+        known = [*short, "models", "layers"]
+        raise UsageError(f"there is no list {what!r}{nearest(what, known)}: {', '.join(known)}")
+    return {what: short[what]}
+
+
+def _parts(registry: Mapping[str, type]) -> Rows:
+    return [(_usage(name, part), _about(part)) for name, part in registry.items()]
+
+
+def _usage(name: str, part: type) -> str:
+    defaults = {
+        f.name: f.default
+        for f in dataclasses.fields(part)
+        if f.default is not None and f.default is not dataclasses.MISSING
+    }
+    return str(Spec(name, (), defaults))
+
+
+def _about(thing: object) -> str:
+    return (thing.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
+def _models() -> Rows:
+    from torchvision import models
+
+    names = [(f"torchvision/{name}",) for name in models.list_models(module=models)]
+    return [*names, ("timm/NAME",), ("path/file.py:function",), ("path/card.toml",)]
+
+
+def _layers(model: str | None) -> Rows:
+    if model is None:
+        raise UsageError("list layers needs a --model, as in --model torchvision/vgg16")
+    named = model.startswith(("torchvision/", "timm/"))
+    classifier = load_classifier(model, weights=UNTRAINED if named else None, device="cpu")
+    taken = last_convolutional_layer(classifier)
+    layers = [layer for layer in spatial_layers(classifier) if layer.name != taken.name]
+    return [(layer.name, " x ".join(map(str, layer.shape))) for layer in [*layers, taken]]

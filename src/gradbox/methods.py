@@ -1,0 +1,84 @@
+"""The registry of methods, and a `Localizer` from two texts: the method and the way to a box."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gradbox.classifier import Classifier
+from gradbox.errors import UsageError
+from gradbox.estimators import ESTIMATORS, Whole
+from gradbox.localization import Localizer, Selection
+from gradbox.regressor import Learned, Regressor
+from gradbox.sensitivity import Sensitivity, SensitivityLocalizer
+from gradbox.specs import build, canonical
+
+METHODS: dict[str, type] = {"sensitivity": Sensitivity}
+DEFAULT_METHOD = "sensitivity"
+DEFAULT_BOX = "mass"
+
+ClassFrom = Literal["truth", "predicted", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Method:
+    """A method ready to run: its localizer and what reports say of it.
+
+    `method` and `box` are canonical specs; `box` is None where the method makes its own boxes.
+    `class_from` is where the class comes from if nobody says: `none` for the attention map.
+    """
+
+    localizer: Localizer
+    method: str
+    box: str | None
+    class_from: ClassFrom
+    regressor: Regressor | None = None
+
+    def supervision(self, *, given_labels: bool) -> str:
+        """What was known beside the classifier: `none`, `image labels` or `N boxes`."""
+        if self.regressor is not None:
+            return f"{self.regressor.origin.n_boxes} boxes"
+        return "image labels" if given_labels else "none"
+
+
+def selection_for(class_from: ClassFrom) -> Selection:
+    """The recognized class, or no class at all."""
+    return Selection(top=0 if class_from == "none" else 1)
+
+
+def build_method(method: str, box: str | None, classifier: Classifier) -> Method:
+    """The localizer that the two texts name.
+
+    Raises:
+        UsageError: an unknown name or option, a box for a method that makes its own, or a
+            regressor fitted with another model or method.
+    """
+    options: Any = build(method, METHODS)
+    text = canonical(options, METHODS)
+    estimator: Any = build(box or DEFAULT_BOX, ESTIMATORS)
+    regressor = estimator.regressor if isinstance(estimator, Learned) else None
+    if regressor is not None:
+        regressor.check(text, classifier.weights_hash)
+    return Method(
+        localizer=SensitivityLocalizer(options, classifier, estimator),
+        method=text,
+        box=canonical(estimator, ESTIMATORS),
+        class_from=_class_from(options),
+        regressor=regressor,
+    )
+
+
+def build_maps(method: str, classifier: Classifier) -> tuple[SensitivityLocalizer, str, ClassFrom]:
+    """A method that makes heat maps, for fitting: it, its canonical spec, where its class is from.
+
+    Raises:
+        UsageError: an unknown name or option, or a method without heat maps.
+    """
+    options: Any = build(method, METHODS)
+    if not isinstance(options, Sensitivity):
+        raise UsageError(f"{method} makes no heat map to fit on: use sensitivity")
+    localizer = SensitivityLocalizer(options, classifier, Whole())
+    return localizer, canonical(options, METHODS), _class_from(options)
+
+
+def _class_from(options: object) -> ClassFrom:
+    knows_none = isinstance(options, Sensitivity) and options.target == "layer_mean"
+    return "none" if knows_none else "predicted"
