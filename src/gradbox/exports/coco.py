@@ -1,0 +1,81 @@
+"""COCO's detection format: images, annotations and categories in one JSON file."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from gradbox.exports.json_array import JsonArray
+from gradbox.files import whole_file
+from gradbox.localization import Localization
+
+
+def write(
+    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
+) -> Path:
+    """`coco.json`: left, top, width, height of each box in pixels, with its scores.
+
+    Ids count from 1, those of the categories in the order in which labels are met. The mask of the
+    main box becomes polygons without their holes, and its pixels the area.
+    """
+    path = out / "coco.json"
+    categories: dict[int | None, int] = {}
+    count = 0
+    with (
+        whole_file(path) as partial,
+        partial.open("w", encoding="utf-8") as stream,
+        TemporaryFile("w+", encoding="utf-8") as later,
+    ):
+        images, annotations = JsonArray(stream), JsonArray(later)
+        stream.write('{"info": {"description": "gradbox"}, "licenses": [], "images": [')
+        for image_number, found in enumerate(localizations, start=1):
+            height, width = found.size
+            images.append(
+                {"id": image_number, "file_name": found.image_id, "width": width, "height": height}
+            )
+            for label, fields in _annotations(found):
+                count += 1
+                category = categories.setdefault(label, len(categories) + 1)
+                ids = {"id": count, "image_id": image_number, "category_id": category}
+                annotations.append({**ids, **fields})
+        stream.write('],\n"annotations": [')
+        later.seek(0)
+        shutil.copyfileobj(later, stream)
+        listed = [{"id": number, "name": names(label)} for label, number in categories.items()]
+        stream.write(f'],\n"categories": {json.dumps(listed)}}}\n')
+    return path
+
+
+def _annotations(found: Localization) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    """The label of each box and what does not depend on other images."""
+    for i, (left, top, right, bottom) in enumerate(found.boxes.tolist()):
+        mask = found.mask if i == 0 else None
+        width, height = right - left, bottom - top
+        yield (
+            found.labels[i],
+            {
+                "bbox": [left, top, width, height],
+                "area": width * height if mask is None else int(mask.sum()),
+                "iscrowd": 0,
+                "segmentation": [] if mask is None else outlines(mask),
+                "label_score": found.label_scores[i],
+                "score": found.scores[i],
+            },
+        )
+
+
+def outlines(mask: Bool[np.ndarray, "h w"]) -> list[list[float]]:
+    """The outer edges of a mask as polygons x, y, x, y, ..., along the borders of its pixels.
+
+    A pixel i covers [i, i + 1]. Polygons cannot have holes, so holes are filled, and inward
+    corners are cut by half a pixel.
+    """
+    corners = cv2.dilate(np.pad(mask, (0, 1)).astype(np.uint8), np.ones((2, 2)), anchor=(1, 1))
+    contours, _ = cv2.findContours(corners, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [contour.ravel().tolist() for contour in contours]

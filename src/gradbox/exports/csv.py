@@ -1,0 +1,38 @@
+"""One line a box, readable again as the `boxes.csv` of a `csv:` data set."""
+
+import csv
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gradbox.files import whole_file
+from gradbox.localization import Localization
+
+COLUMNS = (
+    *("image", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"),
+    *("label", "label_score", "score"),
+)
+
+
+def write(
+    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
+) -> Path:
+    """`boxes.csv`: a line for each box, in pixels, xmax and ymax exclusive, at full precision.
+
+    `class` is the name and `label` the index, empty without a class. An image without a box has no
+    line.
+    """
+    path = out / "boxes.csv"
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for found in localizations:
+            height, width = found.size
+            for box, label, *scores in zip(
+                found.boxes.tolist(),
+                found.labels,
+                found.label_scores,
+                found.scores,
+                strict=True,
+            ):
+                writer.writerow([found.image_id, width, height, names(label), *box, label, *scores])
+    return path

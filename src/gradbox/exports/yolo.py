@@ -1,0 +1,44 @@
+"""The label files of YOLO, as Ultralytics and Darknet read them."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from gradbox.boxes import centers
+from gradbox.exports.folders import whole_folder, write_beside
+from gradbox.files import write_text
+from gradbox.localization import Localization
+
+
+def write(
+    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
+) -> Path:
+    """`yolo/labels/*.txt`: class, centre and size of each box as shares; `data.yaml` names classes.
+
+    Classes count from 0 in the order in which labels are met; `classes.txt` has their names too. To
+    train, put or link the images as `yolo/images`. The format has no place for scores.
+
+    Raises:
+        UsageError: two images differ in their suffix only.
+    """
+    folder = out / "yolo"
+    classes: dict[int | None, int] = {}
+    with whole_folder(folder / "labels") as labels:
+        for found in localizations:
+            height, width = found.size
+            sides = found.boxes[:, 2:] - found.boxes[:, :2]
+            shares = np.hstack([centers(found.boxes), sides]) / [width, height, width, height]
+            numbers = [classes.setdefault(label, len(classes)) for label in found.labels]
+            lines = [
+                f"{number} {x:.8f} {y:.8f} {w:.8f} {h:.8f}\n"
+                for number, (x, y, w, h) in zip(numbers, shares.tolist(), strict=True)
+            ]
+            write_beside(labels, found.image_id, ".txt", "".join(lines))
+    listed = [names(label) for label in classes]
+    write_text(folder / "classes.txt", "".join(f"{name}\n" for name in listed))
+    # A JSON list is a YAML list, and its quotes protect any name.
+    quoted = json.dumps(listed, ensure_ascii=False)
+    write_text(folder / "data.yaml", f"train: images\nval: images\nnames: {quoted}\n")
+    return folder
