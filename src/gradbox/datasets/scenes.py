@@ -114,6 +114,8 @@ def write(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty folder: name another or remove it")
+    if count < 1:
+        raise UsageError(f"count={count}: write 1 scene or more")
     boxes: list[tuple[object, ...]] = [
         ("image", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
     ]

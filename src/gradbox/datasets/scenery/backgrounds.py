@@ -22,8 +22,10 @@ def noise(rng: Rng, size: Size, cells: tuple[float, float], octaves: int = 3) ->
     short = min(size)
     total = np.zeros(size, np.float32)
     for octave in range(octaves):
-        rows, columns = (max(2, round(c * 2**octave * side / short)) + 1
-                         for c, side in zip(cells, size, strict=True))  # fmt: skip
+        rows, columns = (
+            max(2, round(count * 2**octave * side / short)) + 1
+            for count, side in zip(cells, size, strict=True)
+        )
         grid = rng.random((rows, columns), dtype=np.float32)
         total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) * 0.5**octave
     return total / np.float32(2 - 0.5 ** (octaves - 1))

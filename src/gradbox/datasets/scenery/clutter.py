@@ -41,9 +41,15 @@ def distractor(rng: Rng, c: Colours) -> list[Part]:
             )
         ]
     if kind == 2:  # a ring
-        return [Part(outline=ellipse(0, 0, 0.75, 0.75 * rng.uniform(0.6, 1)), paint=paint,
-                     stroke=rng.uniform(0.2, 0.4),
-                     closed=True, relief=0.15)]  # fmt: skip
+        return [
+            Part(
+                outline=ellipse(0, 0, 0.75, 0.75 * rng.uniform(0.6, 1)),
+                paint=paint,
+                stroke=rng.uniform(0.2, 0.4),
+                closed=True,
+                relief=0.15,
+            )
+        ]
     if kind == 3:  # a rod
         return [
             Part(

@@ -1,7 +1,7 @@
 """Composition: what stands where in a scene, its masks, and its picture.
 
-`compose` decides everything about a scene without drawing a pixel, in units of the image's shorter
-side; `masks` and `picture` draw it at a size.
+`compose` decides everything about a scene, in units of the image's shorter side; `alphas`, `masks`
+and `picture` draw it at a size.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ from gradbox.localization import RGB
 Rng = np.random.Generator
 Sprite = Float[np.ndarray, "_h _w *_channels"]
 
-SIDES = (0.24, 0.6)
+SIDES = (0.28, 0.66)
 """Shortest and longest longer side of the main object, as shares of the image's shorter side."""
 MOST_HIDDEN = 0.3
 """The largest share of an object that the foreground may hide."""

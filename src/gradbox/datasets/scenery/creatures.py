@@ -95,19 +95,21 @@ def fish(rng: Rng, c: Colours) -> list[Part]:
         Part(outline=body, paint=skin, relief=0.45, gloss=0.3),
         Part(outline=cheek, paint=solid(head), relief=0.25, gloss=0.2),
         Part(outline=fin, paint=finned, relief=0.08),
-        Part(outline=smooth([(-0.97, 0.12), (-0.86, 0.15), (-0.8, 0.12)], closed=False), paint=dark,
-             stroke=0.03, relief=0.0),
+        Part(
+            outline=smooth([(-0.97, 0.12), (-0.86, 0.15), (-0.8, 0.12)], closed=False),
+            paint=dark,
+            stroke=0.03,
+            relief=0.0,
+        ),
         *eye(-0.74, -0.16 * depth - 0.02, rng.uniform(0.085, 0.12)),
-    ]  # fmt: skip
+    ]
 
 
 def butterfly(rng: Rng, c: Colours) -> list[Part]:
     """A butterfly with open wings, seen from above."""
     span, low, waist = rng.uniform(0.85, 1.05), rng.uniform(0.55, 0.9), rng.uniform(0.0, 0.12)
-    upper = smooth(
-        [(0.03, -0.12), (0.35, -0.6), (0.8 * span, -0.88), (span, -0.72), (0.93 * span, -0.3),
-         (0.62, 0.02 + waist), (0.05, 0.1)]
-    )  # fmt: skip
+    upper = smooth([(0.03, -0.12), (0.35, -0.6), (0.8 * span, -0.88), (span, -0.72),
+                    (0.93 * span, -0.3), (0.62, 0.02 + waist), (0.05, 0.1)])  # fmt: skip
     lower = smooth(
         [
             (0.03, 0.05),
@@ -186,20 +188,16 @@ def starfish(rng: Rng, c: Colours) -> list[Part]:
 def bird(rng: Rng, c: Colours) -> list[Part]:
     """A small bird standing, its beak on the left."""
     plump, rise, beak = rng.uniform(0.36, 0.48), rng.uniform(-0.12, 0.3), rng.uniform(0.16, 0.3)
-    body = smooth(
-        [(-0.62, -0.62), (-0.36, -0.78), (-0.14, -0.62), (0.02, -0.34), (0.42, -0.06),
-         (0.62, 0.1 - 0.5 * rise),
-         (0.5, 0.26), (0.15, 0.14 + plump), (-0.3, 0.12 + plump), (-0.6, -0.06), (-0.66, -0.36)]
-    )  # fmt: skip
+    body = smooth([(-0.62, -0.62), (-0.36, -0.78), (-0.14, -0.62), (0.02, -0.34), (0.42, -0.06),
+                   (0.62, 0.1 - 0.5 * rise), (0.5, 0.26), (0.15, 0.14 + plump),
+                   (-0.3, 0.12 + plump), (-0.6, -0.06), (-0.66, -0.36)])  # fmt: skip
     tail = points(
         [(0.4, -0.05), (1.05, -0.02 - rise), (1.08, 0.16 - rise), (0.98, 0.24 - rise), (0.4, 0.22)]
     )
     wing = smooth([(-0.32, -0.2), (0.0, -0.28), (0.4, -0.02), (0.84, 0.12 - 0.4 * rise), (0.4, 0.3),
-                   (0.0, 0.34),
-                   (-0.26, 0.14)])  # fmt: skip
+                   (0.0, 0.34), (-0.26, 0.14)])  # fmt: skip
     belly = smooth([(-0.6, -0.1), (-0.42, -0.2), (-0.2, 0.16), (0.2, 0.3), (0.36, 0.32),
-                    (0.12, 0.12 + plump),
-                    (-0.3, 0.1 + plump)])  # fmt: skip
+                    (0.12, 0.12 + plump), (-0.3, 0.1 + plump)])  # fmt: skip
     feathers = scales(c[1], mix(c[1], INK, 0.55), rng.uniform(0.15, 0.22))
     horn, leg = solid(mix(c[3], INK, 0.15)), solid(mix(c[3], INK, 0.45))
     parts = [Part(outline=tail, paint=stripes(c[1], mix(c[1], INK, 0.5), 0.12, 1.4), relief=0.06)]
@@ -213,23 +211,24 @@ def bird(rng: Rng, c: Colours) -> list[Part]:
         parts.append(Part(outline=crest, paint=solid(c[1]), relief=0.08))
     return [
         *parts,
-        Part(outline=points([(-0.6, -0.52), (-0.68 - beak, -0.4), (-0.6, -0.36)]), paint=horn,
-             relief=0.06),
+        Part(
+            outline=points([(-0.6, -0.52), (-0.68 - beak, -0.4), (-0.6, -0.36)]),
+            paint=horn,
+            relief=0.06,
+        ),
         Part(outline=body, paint=gradient(mix(c[0], INK, 0.1), c[0], -0.8, 0.2), relief=0.4),
         Part(outline=belly, paint=solid(mix(c[2], WHITE, 0.35)), relief=0.2),
         Part(outline=wing, paint=feathers, relief=0.12),
         *eye(-0.44, -0.5, 0.075),
-    ]  # fmt: skip
+    ]
 
 
 def snail(rng: Rng, c: Colours) -> list[Part]:
     """A snail with a spiral shell, its head on the left."""
     shell, neck = rng.uniform(0.5, 0.62), rng.uniform(0.3, 0.6)
-    foot = smooth(
-        [(1.1, 0.72), (0.7, 0.56), (0.0, 0.42), (-0.48, 0.4), (-0.62, 0.5 - neck),
-         (-0.8, 0.36 - neck),
-         (-0.98, 0.46 - neck), (-0.98, 0.66 - neck), (-0.86, 0.66), (-0.6, 0.76), (0.2, 0.78)]
-    )  # fmt: skip
+    foot = smooth([(1.1, 0.72), (0.7, 0.56), (0.0, 0.42), (-0.48, 0.4), (-0.62, 0.5 - neck),
+                   (-0.8, 0.36 - neck), (-0.98, 0.46 - neck), (-0.98, 0.66 - neck), (-0.86, 0.66),
+                   (-0.6, 0.76), (0.2, 0.78)])  # fmt: skip
     skin = scattered(rng, c[1], mix(c[1], INK, 0.4), 30, 0.05, 1.1)
     coil = rings(c[0], mix(c[2], INK, 0.2), shell / rng.uniform(2.6, 3.4), 1.0)
     x, y = 0.16, 0.62 - shell
@@ -278,12 +277,21 @@ def ladybird(rng: Rng, c: Colours) -> list[Part]:
     ]
     parts += [
         Part(outline=ellipse(0, -0.62, 0.4, 0.3), paint=solid(black), relief=0.2, gloss=0.3),
-        *(Part(outline=ellipse(s * 0.22, -0.68, 0.09, 0.07), paint=solid(WHITE),
-               relief=0.0) for s in (1, -1)),
-        Part(outline=shell, paint=gradient(mix(c[0], WHITE, 0.1), c[0], -0.5, 0.9), relief=0.6,
-             gloss=0.7),
-        *(Part(outline=ellipse(s * x, y, size, size), paint=solid(black), relief=0.0) for x,
-          y in dots for s in (1, -1)),
+        *(
+            Part(outline=ellipse(s * 0.22, -0.68, 0.09, 0.07), paint=solid(WHITE), relief=0.0)
+            for s in (1, -1)
+        ),
+        Part(
+            outline=shell,
+            paint=gradient(mix(c[0], WHITE, 0.1), c[0], -0.5, 0.9),
+            relief=0.6,
+            gloss=0.7,
+        ),
+        *(
+            Part(outline=ellipse(s * x, y, size, size), paint=solid(black), relief=0.0)
+            for x, y in dots
+            for s in (1, -1)
+        ),
         Part(outline=points([(0, -0.55), (0, 0.93)]), paint=solid(black), stroke=0.045, relief=0.0),
-    ]  # fmt: skip
+    ]
     return parts

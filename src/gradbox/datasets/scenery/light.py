@@ -19,11 +19,11 @@ def photograph(rng: Rng, picture: Picture) -> RGB:
     short = min(height, width)
     turn, fall = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.35)
     across, down = x - 0.5 * width / short, y - 0.5 * height / short
-    lamp = 1 + fall * (np.float32(np.cos(turn)) * across + np.float32(np.sin(turn)) * down)
+    lamp = 1.06 + fall * (np.float32(np.cos(turn)) * across + np.float32(np.sin(turn)) * down)
     lamp -= rng.uniform(0.0, 0.35) * (across**2 + down**2)
     warmth = rng.normal(0, 0.035)
     lit = picture * cv2.merge([lamp * (255 * share) for share in 1 + warmth * _WARM])
-    gamma = (np.arange(256) / 255) ** rng.uniform(0.75, 1.15) * 255
+    gamma = (np.arange(256) / 255) ** rng.uniform(0.7, 1.1) * 255
     out = cv2.LUT(np.clip(lit, 0, 255).astype(np.uint8), gamma.astype(np.float32))
     if (sigma := rng.uniform(-0.003, 0.004) * short) > 0.25:
         out = cv2.GaussianBlur(out, (0, 0), sigma)

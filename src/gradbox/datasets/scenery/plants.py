@@ -17,12 +17,11 @@ from gradbox.datasets.scenery.sprites import Part
 Rng = np.random.Generator
 
 _MAPLE = ((0.1, 0.5), (0.5, 0.62), (0.46, 0.42), (0.95, 0.16), (0.8, 0.02), (0.88, -0.28),
-          (0.6, -0.22),
-          (0.52, -0.36), (0.34, -0.14), (0.42, -0.62), (0.24, -0.56), (0.0, -1.0))  # fmt: skip
+          (0.6, -0.22), (0.52, -0.36), (0.34, -0.14), (0.42, -0.62), (0.24, -0.56),
+          (0.0, -1.0))  # fmt: skip
 _OAK = ((0.06, 0.66), (0.2, 0.56), (0.42, 0.5), (0.44, 0.3), (0.24, 0.2), (0.5, 0.12),
-        (0.62, -0.08), (0.5, -0.22),
-        (0.28, -0.22), (0.48, -0.42), (0.46, -0.62), (0.26, -0.66), (0.2, -0.86),
-        (0.0, -0.96))  # fmt: skip
+        (0.62, -0.08), (0.5, -0.22), (0.28, -0.22), (0.48, -0.42), (0.46, -0.62), (0.26, -0.66),
+        (0.2, -0.86), (0.0, -0.96))  # fmt: skip
 
 
 def leaf(rng: Rng, c: Colours) -> list[Part]:
@@ -70,13 +69,10 @@ def mushroom(rng: Rng, c: Colours) -> list[Part]:
     wide, tall, stem = rng.uniform(0.75, 1.0), rng.uniform(0.6, 0.95), rng.uniform(0.14, 0.24)
     lean = rng.uniform(-0.12, 0.12)
     cap = smooth([(-wide, 0.02), (-0.92 * wide, -0.3 * tall), (-0.5 * wide, -0.85 * tall),
-                  (0.0, -tall),
-                  (0.5 * wide, -0.85 * tall), (0.92 * wide, -0.3 * tall), (wide, 0.02),
-                  (0.6 * wide, 0.13),
-                  (0.0, 0.17), (-0.6 * wide, 0.13)])  # fmt: skip
+                  (0.0, -tall), (0.5 * wide, -0.85 * tall), (0.92 * wide, -0.3 * tall),
+                  (wide, 0.02), (0.6 * wide, 0.13), (0.0, 0.17), (-0.6 * wide, 0.13)])  # fmt: skip
     foot = smooth([(-stem, 0.0), (-0.85 * stem + 0.5 * lean, 0.5), (-1.5 * stem + lean, 0.95),
-                   (lean, 1.04),
-                   (1.5 * stem + lean, 0.95), (0.85 * stem + 0.5 * lean, 0.5),
+                   (lean, 1.04), (1.5 * stem + lean, 0.95), (0.85 * stem + 0.5 * lean, 0.5),
                    (stem, 0.0)])  # fmt: skip
     skirt = smooth(
         [(-stem, 0.25), (stem, 0.25), (1.7 * stem, 0.46), (0.0, 0.52), (-1.7 * stem, 0.46)]
@@ -126,10 +122,9 @@ def cactus(rng: Rng, c: Colours) -> list[Part]:
             spine = points([(x - 0.035, y - 0.04), (x, y), (x + 0.035, y - 0.04)])
             parts.append(Part(outline=spine, paint=needle, stroke=0.018, relief=0.0))
     petals = rays(c[2], mix(c[2], WHITE, 0.5), (0.0, -0.95), 7)
-    flower = [(0.17 * s * np.cos(t), -0.98 + 0.14 * s * np.sin(t))
-              for t,
-              s in zip(np.linspace(0, 2 * np.pi, 14, endpoint=False), [1.0, 0.62] * 7,
-                       strict=True)]  # fmt: skip
+    turns = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+    petal = np.tile([1.0, 0.62], 7)
+    flower = np.stack([0.17 * petal * np.cos(turns), 0.14 * petal * np.sin(turns) - 0.98], axis=1)
     pot = points([(-0.5, 0.55), (0.5, 0.55), (0.36, 1.05), (-0.36, 1.05)])
     rim = points([(-0.58, 0.46), (0.58, 0.46), (0.56, 0.64), (-0.56, 0.64)])
     band = stripes(c[1], mix(c[1], c[4], 0.8), 0.2, rng.choice([0.0, 0.8, np.pi / 2]), 0.35)

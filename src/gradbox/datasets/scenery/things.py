@@ -26,14 +26,11 @@ def sailboat(rng: Rng, c: Colours) -> list[Part]:
     """A sailing boat with a main sail, a jib and a pennant."""
     mast, boom, prow = rng.uniform(-0.1, 0.12), rng.uniform(0.6, 0.85), rng.uniform(0.62, 0.85)
     hull = smooth([(-prow - 0.1, 0.46), (-0.3, 0.52), (0.3, 0.52), (0.9, 0.44), (0.66, 0.84),
-                   (0.3, 0.92),
-                   (-0.35, 0.92), (-0.7, 0.74)], steps=5)  # fmt: skip
+                   (0.3, 0.92), (-0.35, 0.92), (-0.7, 0.74)], steps=5)  # fmt: skip
     main = smooth([(mast + 0.05, -0.92), (mast + 0.38, -0.4), (mast + boom, 0.3),
-                   (mast + 0.4, 0.36),
-                   (mast + 0.05, 0.34)], steps=5)  # fmt: skip
+                   (mast + 0.4, 0.36), (mast + 0.05, 0.34)], steps=5)  # fmt: skip
     jib = smooth([(mast - 0.05, -0.78), (mast - 0.07, -0.2), (mast - 0.06, 0.34), (-0.5, 0.38),
-                  (-prow, 0.36),
-                  (mast - 0.42, -0.2)], steps=5)  # fmt: skip
+                  (-prow, 0.36), (mast - 0.42, -0.2)], steps=5)  # fmt: skip
     cloth = mix(c[1], WHITE, rng.uniform(0.1, 0.6))
     sails = [
         stripes(cloth, c[2], rng.uniform(0.3, 0.5), np.pi / 2 + rng.uniform(-0.2, 0.2), 0.4),
@@ -44,17 +41,29 @@ def sailboat(rng: Rng, c: Colours) -> list[Part]:
     planked = stripes(c[0], mix(c[0], INK, 0.35), 0.13, np.pi / 2, 0.14)
     pennant = points([(mast, -1.06), (mast + 0.3, -0.98), (mast, -0.9)])
     return [
-        Part(outline=points([(mast, 0.6), (mast, -1.06)]), paint=solid(wood), stroke=0.055,
-             relief=0.03),
+        Part(
+            outline=points([(mast, 0.6), (mast, -1.06)]),
+            paint=solid(wood),
+            stroke=0.055,
+            relief=0.03,
+        ),
         Part(outline=pennant, paint=solid(c[4]), relief=0.04),
         Part(outline=jib, paint=sails[1], relief=0.25),
         Part(outline=main, paint=sails[rng.integers(3)], relief=0.3),
-        Part(outline=points([(mast, 0.38), (mast + boom, 0.38)]), paint=solid(wood), stroke=0.05,
-             relief=0.03),
+        Part(
+            outline=points([(mast, 0.38), (mast + boom, 0.38)]),
+            paint=solid(wood),
+            stroke=0.05,
+            relief=0.03,
+        ),
         Part(outline=hull, paint=planked, relief=0.25, gloss=0.2),
-        Part(outline=points([(-prow - 0.06, 0.49), (-0.3, 0.55), (0.3, 0.55), (0.88, 0.47)]),
-             paint=solid(mix(c[2], WHITE, 0.4)), stroke=0.07, relief=0.03),
-    ]  # fmt: skip
+        Part(
+            outline=points([(-prow - 0.06, 0.49), (-0.3, 0.55), (0.3, 0.55), (0.88, 0.47)]),
+            paint=solid(mix(c[2], WHITE, 0.4)),
+            stroke=0.07,
+            relief=0.03,
+        ),
+    ]
 
 
 def balloon(rng: Rng, c: Colours) -> list[Part]:
@@ -94,19 +103,17 @@ def teapot(rng: Rng, c: Colours) -> list[Part]:
     """A glazed teapot, its spout on the left."""
     wide, tall, y = rng.uniform(0.54, 0.64), rng.uniform(0.42, 0.56), 0.3
     belly = smooth([(-0.3, y - tall), (0.3, y - tall), (0.86 * wide, y - 0.5 * tall),
-                    (wide, y + 0.1), (0.7 * wide, y + 0.8 * tall),
-                    (0.36, y + tall), (-0.36, y + tall), (-0.7 * wide, y + 0.8 * tall),
-                    (-wide, y + 0.1),
+                    (wide, y + 0.1), (0.7 * wide, y + 0.8 * tall), (0.36, y + tall),
+                    (-0.36, y + tall), (-0.7 * wide, y + 0.8 * tall), (-wide, y + 0.1),
                     (-0.86 * wide, y - 0.5 * tall)])  # fmt: skip
     spout = smooth(
         [(-0.35, y + 0.22), (-0.68, y + 0.12), (-0.8, y - 0.2), (-1.05, y - 0.42)], closed=False
     )
     handle = smooth([(0.8 * wide, y - 0.32), (0.95, y - 0.4), (1.05, y - 0.05), (0.9, y + 0.26),
-                     (0.9 * wide, y + 0.3)],
-                    closed=False)  # fmt: skip
+                     (0.9 * wide, y + 0.3)], closed=False)  # fmt: skip
     lid = smooth([(-0.36, y - tall + 0.05), (-0.28, y - tall - 0.12), (0.0, y - tall - 0.22),
-                  (0.28, y - tall - 0.12),
-                  (0.36, y - tall + 0.05), (0.0, y - tall + 0.1)])  # fmt: skip
+                  (0.28, y - tall - 0.12), (0.36, y - tall + 0.05),
+                  (0.0, y - tall + 0.1)])  # fmt: skip
     patterns: list[Paint] = [
         stripes(c[0], mix(c[1], WHITE, 0.3), rng.uniform(0.2, 0.34), np.pi / 2, 0.3),
         scattered(rng, c[0], mix(c[1], WHITE, 0.3), 22, 0.1, 1.0),
@@ -215,16 +222,24 @@ def house(rng: Rng, c: Colours) -> list[Part]:
         ]
     )
     parts = [
-        Part(outline=stack, paint=bricks(mix(c[4], INK, 0.2), mix(c[4], WHITE, 0.4), 0.14),
-             relief=0.06),
-        Part(outline=points([(-wide, eaves), (wide, eaves), (wide, 0.9), (-wide, 0.9)]),
-             paint=walls[rng.integers(3)],
-             relief=0.08),
+        Part(
+            outline=stack,
+            paint=bricks(mix(c[4], INK, 0.2), mix(c[4], WHITE, 0.4), 0.14),
+            relief=0.06,
+        ),
+        Part(
+            outline=points([(-wide, eaves), (wide, eaves), (wide, 0.9), (-wide, 0.9)]),
+            paint=walls[rng.integers(3)],
+            relief=0.08,
+        ),
         Part(outline=roof, paint=tiles, relief=0.1),
-        Part(outline=door, paint=stripes(mix(c[2], INK, 0.3), mix(c[2], INK, 0.6), 0.11, 0.0, 0.15),
-             relief=0.05),
+        Part(
+            outline=door,
+            paint=stripes(mix(c[2], INK, 0.3), mix(c[2], INK, 0.6), 0.11, 0.0, 0.15),
+            relief=0.05,
+        ),
         Part(outline=ellipse(door_x + 0.09, 0.62, 0.03, 0.03), paint=solid(WHITE), relief=0.0),
-    ]  # fmt: skip
+    ]
     for x in (-0.46, 0.46):
         if abs(x - door_x) > 0.34:
             parts += _window(x * wide / 0.72, 0.42, glass, frame)
