@@ -116,7 +116,7 @@ def gravel(rng: Rng, size: Size, c: Colours) -> Picture:
         seeds, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     tints = np.clip(c[rng.integers(0, 5, 1024)] * rng.uniform(0.75, 1.1, (1024, 1)), 0, 1)
-    picture = tints.astype(np.float32)[nearest % 1024]
+    picture = cv2.blur(tints.astype(np.float32)[nearest % 1024], (3, 3))
     dome = 1 - (distance * np.float32(count / min(size)) / 0.8) ** 2
     rough = noise(rng, size, (30, 30), 2)
     return picture * triple(0.35 + 0.6 * np.clip(dome, 0, 1) + 0.25 * rough)
