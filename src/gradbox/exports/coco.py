@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
+from gradbox.exports.classes import distinct_names
 from gradbox.exports.json_array import JsonArray
 from gradbox.files import whole_file
 from gradbox.localization import Localization
@@ -47,7 +48,10 @@ def write(
         stream.write('],\n"annotations": [')
         later.seek(0)
         shutil.copyfileobj(later, stream)
-        listed = [{"id": number, "name": names(label)} for label, number in categories.items()]
+        listed = [
+            {"id": number, "name": name}
+            for number, name in enumerate(distinct_names(categories, names), start=1)
+        ]
         stream.write(f'],\n"categories": {json.dumps(listed)}}}\n')
     return path
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gradbox.boxes import centers
+from gradbox.exports.classes import distinct_names
 from gradbox.exports.folders import whole_folder, write_beside
 from gradbox.files import write_text
 from gradbox.localization import Localization
@@ -36,7 +37,7 @@ def write(
                 for number, (x, y, w, h) in zip(numbers, shares.tolist(), strict=True)
             ]
             write_beside(labels, found.image_id, ".txt", "".join(lines))
-    listed = [names(label) for label in classes]
+    listed = distinct_names(classes, names)
     write_text(folder / "classes.txt", "".join(f"{name}\n" for name in listed))
     # A JSON list is a YAML list, and its quotes protect any name.
     quoted = json.dumps(listed, ensure_ascii=False)

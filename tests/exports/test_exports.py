@@ -1,0 +1,305 @@
+"""Each format is read back by another reader than the one that wrote it."""
+
+import csv
+import json
+import weakref
+
+import numpy as np
+import pytest
+import supervision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gradbox import datasets
+from gradbox.boxes import from_inclusive
+from gradbox.datasets import annotation
+from gradbox.errors import UsageError
+from gradbox.exports import FORMATS
+from gradbox.exports.folders import whole_folder
+from gradbox.localization import Localization
+
+NAMES = {None: "object", 3: 'käfer, "big" <&>', 7: "crane"}
+few = settings(max_examples=10, deadline=None)
+
+
+def localization(image_id, boxes, labels, size=(100, 200), mask=None):
+    n = len(labels)
+    return Localization(
+        image_id=image_id,
+        size=size,
+        boxes=np.array(boxes, dtype=float).reshape(n, 4),
+        labels=tuple(labels),
+        label_scores=(0.75,) * n,
+        scores=tuple(0.5 / (i + 1) for i in range(n)),
+        mask=mask,
+    )
+
+
+@st.composite
+def sides(draw, length):
+    """A part of at least one pixel of a side of this length."""
+    low = draw(st.floats(0, length - 1))
+    return low, draw(st.floats(low + 1, length))
+
+
+@st.composite
+def contents(draw):
+    """The size, boxes and labels of one image, with up to three boxes."""
+    height, width = draw(st.integers(3, 300)), draw(st.integers(3, 300))
+    labels = draw(st.lists(st.sampled_from(list(NAMES)), max_size=3))
+    boxes = []
+    for _ in labels:
+        (xmin, xmax), (ymin, ymax) = draw(sides(width)), draw(sides(height))
+        boxes.append([xmin, ymin, xmax, ymax])
+    return boxes, labels, (height, width)
+
+
+some_images = st.lists(contents(), min_size=1, max_size=3)
+
+
+def localizations(images, pattern="{0}.png"):
+    return [localization(pattern.format(i), *image) for i, image in enumerate(images)]
+
+
+def written(name, found, out):
+    return FORMATS[name](iter(found), NAMES.__getitem__, out)
+
+
+def with_images(found, factory):
+    """A new folder with an image of the right size for each of these localizations."""
+    out = factory.mktemp("out")
+    for one in found:
+        path = out / "images" / one.image_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", one.size[::-1]).save(path)
+    return out
+
+
+def names_of(one):
+    return tuple(NAMES[label] for label in one.labels)
+
+
+SPECS = {"csv": "csv:{out}", "coco": "coco:{out}/images@{path}"}
+"""The formats that are data sets too."""
+
+
+@pytest.mark.parametrize("name", SPECS)
+@few
+@given(images=some_images)
+def test_the_data_set_loaders_read_the_same_boxes(tmp_path_factory, name, images):
+    found = localizations(images, "folder {0}/a.png")
+    out = with_images(found, tmp_path_factory)
+    path = written(name, found, out)
+    samples = datasets.load(SPECS[name].format(out=out, path=path)).samples
+    for one, sample in zip(found, samples, strict=True):
+        assert sample.image_id == one.image_id
+        assert sample.labels == names_of(one)
+        # COCO holds differences, so the last bit may be lost.
+        np.testing.assert_allclose(sample.boxes, one.boxes, rtol=1e-13, atol=1e-12)
+
+
+def from_coco(images, path):
+    return supervision.DetectionDataset.from_coco(images, str(path))
+
+
+def from_yolo(images, path):
+    labels, classes = str(path / "labels"), str(path / "data.yaml")
+    return supervision.DetectionDataset.from_yolo(images, labels, classes)
+
+
+def from_voc(images, path):
+    return supervision.DetectionDataset.from_pascal_voc(images, str(path / "Annotations"))
+
+
+READERS = {"coco": (from_coco, 1e-4), "yolo": (from_yolo, 1e-4), "voc": (from_voc, 0.501)}
+"""A second implementation and its tolerance: it holds float32, and VOC's boxes whole pixels."""
+
+
+@pytest.mark.parametrize("name", READERS)
+@few
+@given(images=some_images)
+def test_supervision_reads_the_same_boxes(tmp_path_factory, name, images):
+    found = localizations(images)
+    read, tolerance = READERS[name]
+    out = with_images(found, tmp_path_factory)
+    dataset = read(str(out / "images"), written(name, found, out))
+    for one in found:
+        detections = dataset.annotations[str(out / "images" / one.image_id)]
+        assert len(detections) == len(one.boxes)
+        if len(one.boxes):
+            np.testing.assert_allclose(detections.xyxy, one.boxes, rtol=0, atol=tolerance)
+            assert tuple(dataset.classes[i] for i in detections.class_id) == names_of(one)
+
+
+@few
+@given(images=some_images)
+def test_our_reader_of_voc_finds_pixels_counted_from_one(tmp_path_factory, images):
+    found = localizations(images, "{0}/a.png")
+    folder = written("voc", found, tmp_path_factory.mktemp("out"))
+    for one in found:
+        read = annotation.read((folder / "Annotations" / one.image_id).with_suffix(".xml"))
+        assert read.labels == names_of(one)
+        assert read.size == one.size
+        assert np.abs(from_inclusive(read.boxes) - one.boxes).max(initial=0) <= 0.5
+
+
+def test_a_voc_box_has_a_pixel(tmp_path):
+    # By hand: 99.7 rounds to 100, which is no first pixel of a side of 100; pixel 100 is the last.
+    folder = written(
+        "voc", [localization("a.jpg", [[99.7, 0.2, 100, 0.4]], [7], (50, 100))], tmp_path
+    )
+    read = annotation.read(folder / "Annotations" / "a.xml")
+    assert read.boxes.tolist() == [[100, 1, 100, 1]]
+
+
+def test_csv_has_the_index_and_the_scores_besides(tmp_path):
+    found = [localization("a.jpg", [[1, 2, 3, 4.5], [0, 0, 9, 9]], [7, None])]
+    with written("csv", found, tmp_path).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["label"], row["label_score"], row["score"]) for row in rows] == [
+        ("7", "0.75", "0.5"),
+        ("", "0.75", "0.25"),
+    ]
+
+
+def test_coco_by_hand(tmp_path):
+    mask = np.zeros((100, 200), bool)
+    mask[20:40, 10:40] = True
+    mask[25:30, 15:20] = False
+    found = [
+        localization("empty.jpg", [], []),
+        localization("a.jpg", [[10, 20, 40, 40], [0, 0, 2, 3]], [7, None], mask=mask),
+    ]
+    content = json.loads(written("coco", found, tmp_path).read_text(encoding="utf-8"))
+    assert content["images"][1] == {"id": 2, "file_name": "a.jpg", "width": 200, "height": 100}
+    assert content["categories"] == [{"id": 1, "name": "crane"}, {"id": 2, "name": "object"}]
+    first, second = content["annotations"]
+    assert first == {
+        "id": 1,
+        "image_id": 2,
+        "category_id": 1,
+        "bbox": [10, 20, 30, 20],
+        "area": 30 * 20 - 5 * 5,
+        "iscrowd": 0,
+        "segmentation": [[10, 20, 10, 40, 40, 40, 40, 20]],
+        "label_score": 0.75,
+        "score": 0.5,
+    }
+    assert (second["id"], second["area"], second["segmentation"]) == (2, 6, [])
+
+
+def test_yolo_by_hand(tmp_path):
+    # 200 x 100: centre (50, 30) and sides 80 x 40 as shares; classes count as they are met.
+    found = [
+        localization("a/b.v1.jpg", [[10, 10, 90, 50], [0, 0, 200, 100]], [7, None]),
+        localization("a/c.jpg", [], []),
+    ]
+    folder = written("yolo", found, tmp_path)
+    assert (folder / "labels/a/b.v1.txt").read_text() == (
+        "0 0.25000000 0.30000000 0.40000000 0.40000000\n"
+        "1 0.50000000 0.50000000 1.00000000 1.00000000\n"
+    )
+    assert (folder / "labels/a/c.txt").read_text() == ""
+    assert (folder / "classes.txt").read_text() == "crane\nobject\n"
+
+
+def test_label_studio_by_hand(tmp_path):
+    # Percent of a 200 x 100 image.
+    found = [localization("a/b.jpg", [[10, 10, 90, 50]], [7]), localization("c.jpg", [], [])]
+    task, empty = json.loads(written("labelstudio", found, tmp_path).read_text(encoding="utf-8"))
+    assert task["data"] == {"image": "a/b.jpg"}
+    (prediction,) = task["predictions"]
+    (result,) = prediction["result"]
+    assert (prediction["score"], result["score"]) == (0.5, 0.5)
+    assert (result["original_width"], result["original_height"]) == (200, 100)
+    assert result["value"] == {
+        "x": 5.0,
+        "y": 10.0,
+        "width": 40.0,
+        "height": 40.0,
+        "rotation": 0,
+        "rectanglelabels": ["crane"],
+    }
+    assert empty["predictions"][0]["result"] == []
+
+
+def snapshot(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_writing_again_replaces_and_leaves_the_arguments(name, tmp_path):
+    # Matrix over the registry: nothing of an earlier run stays, and no array is shifted.
+    old = [localization("old.jpg", [[1, 2, 3, 4]], [3])]
+    new = [localization("new.jpg", [[10.5, 20, 40, 50]], [7])]
+    before = new[0].boxes.copy()
+    written(name, old, tmp_path / "twice")
+    path = written(name, new, tmp_path / "twice")
+    written(name, new, tmp_path / "once")
+    assert path.exists()
+    assert snapshot(tmp_path / "twice") == snapshot(tmp_path / "once")
+    np.testing.assert_array_equal(new[0].boxes, before)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_failure_leaves_what_was_there(name, tmp_path):
+    # Matrix over the registry: an export that breaks off is no export.
+    def broken():
+        yield localization("b.jpg", [[1, 2, 3, 4]], [3])
+        raise RuntimeError("power cut")
+
+    written(name, [localization("a.jpg", [[1, 2, 3, 4]], [3])], tmp_path)
+    before = snapshot(tmp_path)
+    with pytest.raises(RuntimeError, match="power cut"):
+        FORMATS[name](broken(), NAMES.__getitem__, tmp_path)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_localization_is_kept_in_memory(name, tmp_path):
+    # Matrix over the registry: the one before the last is gone when the next one is asked for.
+    given = []
+
+    def lazily():
+        for i in range(5):
+            one = localization(f"{i}.jpg", [[1, 2, 3, 4]], [3])
+            given.append(weakref.ref(one))
+            yield one
+            del one
+            assert all(before() is None for before in given[:-1])
+
+    FORMATS[name](lazily(), NAMES.__getitem__, tmp_path)
+    assert len(given) == 5
+
+
+@pytest.mark.parametrize("name", ["yolo", "voc"])
+def test_images_that_share_a_file_are_refused(name, tmp_path):
+    found = [localization("a.jpg", [], []), localization("a.png", [], [])]
+    with pytest.raises(UsageError, match=r"a\.png and another image would both have a\."):
+        written(name, found, tmp_path)
+
+
+@pytest.mark.parametrize("image_id", ["../a.jpg", "/a.jpg"])
+@pytest.mark.parametrize("name", ["yolo", "voc"])
+def test_no_file_is_written_outside(name, image_id, tmp_path):
+    with pytest.raises(UsageError, match="lies outside"):
+        written(name, [localization(image_id, [], [])], tmp_path)
+
+
+def test_a_folder_of_the_user_beside_the_labels_stays(tmp_path):
+    # Who trains puts the images beside the labels; a second export must not remove them.
+    mine = tmp_path / "yolo" / "images" / "a.jpg"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    written("yolo", [localization("a.jpg", [], [])], tmp_path)
+    assert mine.read_bytes() == b"mine"
+
+
+def test_a_folder_appears_at_the_end(tmp_path):
+    with whole_folder(tmp_path / "labels") as partial:
+        (partial / "a.txt").touch()
+        assert not (tmp_path / "labels").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["labels", "a.txt"]
