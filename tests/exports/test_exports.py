@@ -16,7 +16,6 @@ from gradbox.boxes import from_inclusive
 from gradbox.datasets import annotation
 from gradbox.errors import UsageError
 from gradbox.exports import FORMATS
-from gradbox.exports.folders import whole_folder
 from gradbox.localization import Localization
 
 NAMES = {None: "object", 3: 'käfer, "big" <&>', 7: "crane"}
@@ -282,13 +281,6 @@ def test_images_that_share_a_file_are_refused(name, tmp_path):
         written(name, found, tmp_path)
 
 
-@pytest.mark.parametrize("image_id", ["../a.jpg", "/a.jpg"])
-@pytest.mark.parametrize("name", ["yolo", "voc"])
-def test_no_file_is_written_outside(name, image_id, tmp_path):
-    with pytest.raises(UsageError, match="lies outside"):
-        written(name, [localization(image_id, [], [])], tmp_path)
-
-
 def test_a_folder_of_the_user_beside_the_labels_stays(tmp_path):
     # Who trains puts the images beside the labels; a second export must not remove them.
     mine = tmp_path / "yolo" / "images" / "a.jpg"
@@ -296,10 +288,3 @@ def test_a_folder_of_the_user_beside_the_labels_stays(tmp_path):
     mine.write_bytes(b"mine")
     written("yolo", [localization("a.jpg", [], [])], tmp_path)
     assert mine.read_bytes() == b"mine"
-
-
-def test_a_folder_appears_at_the_end(tmp_path):
-    with whole_folder(tmp_path / "labels") as partial:
-        (partial / "a.txt").touch()
-        assert not (tmp_path / "labels").exists()
-    assert [path.name for path in tmp_path.rglob("*")] == ["labels", "a.txt"]
