@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -133,6 +133,7 @@ class Localization:
             raise ValueError(f"{self.image_id}: a box lies outside the {height}x{width} image")
 
 
+@runtime_checkable
 class Localizer(Protocol):
     """Turns images into localizations: the only thing that `pipeline` asks of a method."""
 
