@@ -44,7 +44,7 @@ class Preprocessing:
             return Frame.squash(original, self.size)
         return Frame.resize_and_crop(original, self.resize, self.size)
 
-    def resized(self, rgb: RGB) -> tuple[UInt8[np.ndarray, "3 h w"], Frame]:
+    def resized(self, rgb: RGB) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
         """The image at input size, still uint8 RGB, and its frame; runs without torch."""
         frame = self.frame((rgb.shape[0], rgb.shape[1]))
         (top, left), (height, width) = frame.crop, frame.input
