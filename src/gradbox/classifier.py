@@ -64,7 +64,7 @@ class Classifier:
         Raises:
             UsageError: an unknown device or dtype, or one that does not go with the other.
         """
-        place, kind = _device(device), _dtype(dtype)
+        place, kind = find_device(device), _dtype(dtype)
         if kind == torch.float16 and place.type == "cpu":
             raise UsageError("--dtype float16 is slow and coarse on a cpu: use float32 or bfloat16")
         own = _private_copy(module).to(place, kind)
@@ -167,7 +167,12 @@ def _private_copy(module: nn.Module) -> nn.Module:
         ) from error
 
 
-def _device(text: str) -> torch.device:
+def find_device(text: str) -> torch.device:
+    """The device of this name; `auto` is the best one there is.
+
+    Raises:
+        UsageError: an unknown device, or one that is not here.
+    """
     if text == "auto":
         available = (
             ("cuda", torch.cuda.is_available()),

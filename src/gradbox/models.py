@@ -16,14 +16,18 @@ from gradbox.classifier import Classifier, MemoryFormat, imagenet1k_names, image
 from gradbox.errors import UsageError, nearest
 from gradbox.functions import load_function
 from gradbox.preprocessing import Preprocessing
+from gradbox.small import Small
 from gradbox.weights import load_weights, read_weights
 
 UNTRAINED = "untrained"
 """As weights: keep the random ones, for measuring speed."""
 
+NETWORKS: Mapping[str, type[nn.Module]] = {"small": Small}
+"""The networks that ship with gradbox, `gradbox/NAME`."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class _Model:
+class Model:
     """A module with weights and what is known of its input and classes."""
 
     module: nn.Module
@@ -59,7 +63,7 @@ def load_classifier(
     if spec.endswith(".toml"):
         model = _from_card(Path(spec), weights)
     else:
-        model = _build(spec, {}, weights, Path())
+        model = build(spec, {}, weights, Path())
     return Classifier.wrap(
         model.module,
         preprocessing=model.preprocessing,
@@ -73,9 +77,18 @@ def load_classifier(
     )
 
 
-def _build(spec: str, arguments: Mapping[str, Any], weights: str | None, root: Path) -> _Model:
+def build(
+    spec: str, arguments: Mapping[str, Any], weights: str | None, root: Path = Path()
+) -> Model:
+    """The model of a spec that is no card, made with these arguments.
+
+    Raises:
+        UsageError: an unknown name, or weights that do not fit.
+    """
     if spec.startswith("torchvision/"):
         return _from_torchvision(spec.removeprefix("torchvision/"), arguments, weights)
+    if spec.startswith("gradbox/"):
+        return _from_gradbox(spec.removeprefix("gradbox/"), arguments, weights)
     if spec.startswith("timm/"):
         return _from_timm(spec.removeprefix("timm/"), arguments, weights)
     if spec.rpartition(":")[0].endswith(".py"):
@@ -92,7 +105,7 @@ def _with_weights(module: nn.Module, weights: str | None) -> nn.Module:
     return module
 
 
-def _from_torchvision(name: str, arguments: Mapping[str, Any], weights: str | None) -> _Model:
+def _from_torchvision(name: str, arguments: Mapping[str, Any], weights: str | None) -> Model:
     from torchvision import models
 
     known = models.list_models(module=models)
@@ -115,7 +128,7 @@ def _from_torchvision(name: str, arguments: Mapping[str, Any], weights: str | No
     transform = usual.transforms()
     names = usual.meta["categories"]
     of_imagenet = len(names) == 1000 and "num_classes" not in options
-    return _Model(
+    return Model(
         module=module,
         preprocessing=Preprocessing(
             size=(transform.crop_size[0], transform.crop_size[0]),
@@ -129,7 +142,21 @@ def _from_torchvision(name: str, arguments: Mapping[str, Any], weights: str | No
     )
 
 
-def _from_timm(name: str, arguments: Mapping[str, Any], weights: str | None) -> _Model:
+def _from_gradbox(name: str, arguments: Mapping[str, Any], weights: str | None) -> Model:
+    if name not in NETWORKS:
+        raise UsageError(
+            f"gradbox has no network {name!r}{nearest(name, NETWORKS)}; "
+            f"known: {', '.join(NETWORKS)}"
+        )
+    if weights is None:
+        raise UsageError(
+            f"gradbox/{name} has no weights of its own: train it with `gradbox train DIR --arch "
+            f"{name}` and give the model card that this writes"
+        )
+    return Model(module=_with_weights(NETWORKS[name](**arguments), weights))
+
+
+def _from_timm(name: str, arguments: Mapping[str, Any], weights: str | None) -> Model:
     try:
         import timm
     except ImportError as error:
@@ -147,7 +174,7 @@ def _from_timm(name: str, arguments: Mapping[str, Any], weights: str | None) -> 
     config: dict[str, Any] = timm.data.resolve_model_data_config(module)
     height, width = config["input_size"][1:]
     of_imagenet = getattr(module, "num_classes", None) == 1000
-    return _Model(
+    return Model(
         module=_with_weights(module, weights),
         preprocessing=Preprocessing(
             size=(height, width),
@@ -163,11 +190,11 @@ def _from_timm(name: str, arguments: Mapping[str, Any], weights: str | None) -> 
 
 def _from_function(
     spec: str, arguments: Mapping[str, Any], weights: str | None, root: Path
-) -> _Model:
+) -> Model:
     module = load_function(spec, root)(**arguments)
     if not isinstance(module, nn.Module):
         raise UsageError(f"{spec} returned {type(module).__name__}, not a torch module")
-    return _Model(module=_with_weights(module, weights))
+    return Model(module=_with_weights(module, weights))
 
 
 _CARD_KEYS = {
@@ -176,7 +203,7 @@ _CARD_KEYS = {
 }
 
 
-def _from_card(path: Path, weights: str | None) -> _Model:
+def _from_card(path: Path, weights: str | None) -> Model:
     """Read a model card; its paths are relative to it."""
     try:
         card = tomllib.loads(path.read_text("utf-8"))
@@ -203,9 +230,9 @@ def _from_card(path: Path, weights: str | None) -> _Model:
         preprocessing = Preprocessing(**tuples)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{path}: [input] {error}") from error
-    model = _build(about["architecture"], about.get("arguments", {}), weights, path.parent)
+    model = build(about["architecture"], about.get("arguments", {}), weights, path.parent)
     names, wnids = _card_classes(path.parent, about)
-    return _Model(
+    return Model(
         module=model.module,
         preprocessing=preprocessing if given else model.preprocessing,
         class_names=names or model.class_names,
