@@ -1,0 +1,107 @@
+"""The folder of a training: its checkpoint while it runs, its record when it has ended."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbox.errors import UsageError
+from gradbox.files import whole_file, write_json, write_text
+from gradbox.training.records import Epoch, TrainingReport
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Progress:
+    """How far a training has come: its epochs, the best weights, the state of the `Trainer`."""
+
+    epochs: tuple[Epoch, ...] = ()
+    best_weights: Mapping[str, Tensor] = field(default_factory=dict)
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFolder:
+    """Where one call puts its results; `call` is what makes another call another one."""
+
+    path: Path
+    call: Mapping[str, Any]
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.path / "model.toml"
+
+    @property
+    def _record(self) -> Path:
+        return self.path / "train.json"
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    def clear(self) -> None:
+        """Forget what any call left here."""
+        self._record.unlink(missing_ok=True)
+        self._checkpoint.unlink(missing_ok=True)
+
+    def report(self) -> TrainingReport | None:
+        """The report of this call, None where it has not ended.
+
+        Raises:
+            UsageError: the folder holds the results of another call.
+        """
+        if not self._record.exists():
+            return None
+        record = json.loads(self._record.read_text("utf-8"))
+        self._refuse_other(record["call"])
+        values = record["report"] | {"skipped": tuple(record["report"]["skipped"])}
+        return TrainingReport(card=self.card, **values)
+
+    def progress(self) -> Progress:
+        """Where this call goes on; at the start where there is no checkpoint.
+
+        Raises:
+            UsageError: the checkpoint is another call's.
+        """
+        if not self._checkpoint.exists():
+            return Progress()
+        saved = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
+        self._refuse_other(saved.pop("call"))
+        epochs = tuple(Epoch(**values) for values in saved.pop("epochs"))
+        return Progress(epochs=epochs, **saved)
+
+    def save(self, progress: Progress) -> None:
+        """Write the checkpoint and the log of the epochs."""
+        epochs = [dataclasses.asdict(epoch) for epoch in progress.epochs]
+        state = {
+            "call": dict(self.call),
+            "epochs": epochs,
+            "best_weights": progress.best_weights,
+            "trainer": progress.trainer,
+        }
+        with whole_file(self._checkpoint) as partial:
+            torch.save(state, partial)
+        lines = [json.dumps(epoch, allow_nan=False) + "\n" for epoch in epochs]
+        write_text(self.path / "log.jsonl", "".join(lines))
+
+    def finish(self, report: TrainingReport, about: Mapping[str, Any]) -> None:
+        """Write the record, which says that the call has ended; the checkpoint is not needed."""
+        values = dataclasses.asdict(report)
+        del values["card"]
+        write_json(self._record, {**about, "call": self.call, "report": values})
+        self._checkpoint.unlink(missing_ok=True)
+
+    def _refuse_other(self, call: Mapping[str, Any]) -> None:
+        different = sorted(
+            name for name in self.call.keys() | call.keys() if self.call.get(name) != call.get(name)
+        )
+        if different:
+            raise UsageError(
+                f"{self.path} holds a training with another {', '.join(different)}: give another "
+                "out folder, or overwrite to throw it away"
+            )

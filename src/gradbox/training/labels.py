@@ -1,0 +1,111 @@
+"""Image labels, and nothing else, from a data set: no file with boxes is opened."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gradbox import datasets
+from gradbox.datasets.layout import read_text
+from gradbox.errors import UsageError
+from gradbox.localization import Sample
+
+_FORMS = "a folder of class folders, folder:DIR, csv:DIR, scenes:N or FILE.csv with image,label"
+
+
+def read_labels(text: str) -> Sequence[Sample]:
+    """The images that `text` names, with a label and without boxes, sorted by `image_id`.
+
+    `csv:DIR` takes the column `label` of `DIR/meta.csv`, with images in `DIR/images`; `FILE.csv`
+    has the columns image and label, the paths relative to the file. An image that lies in no class
+    folder, or whose label is empty, is left out.
+
+    Raises:
+        UsageError: another kind of text, a file that is missing or cannot be read, or an image
+            that is listed twice.
+    """
+    kind, colon, rest = text.partition(":")
+    if colon and kind in _READERS:
+        found = _READERS[kind](rest)
+    elif Path(text).is_dir():
+        found = _from_dataset(f"folder:{text}")
+    elif text.lower().endswith(".csv"):
+        found = _from_table(Path(text), Path(text).parent)
+    else:
+        raise UsageError(f"{text!r} gives no image labels to train with: write {_FORMS}")
+    if not found:
+        raise UsageError(f"{text}: no image has a label; write {_FORMS}")
+    return sorted(found, key=lambda sample: sample.image_id)
+
+
+def split_by_class(
+    samples: Sequence[Sample], share: float, seed: int
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Indices of the images to train with, and of those to validate with.
+
+    Each class is divided alike and has at least one image in each part. The split depends on the
+    ids and the seed alone.
+
+    Raises:
+        UsageError: fewer than two classes, or a class with fewer than two images.
+    """
+    members: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        members[str(sample.label)].append(sample)
+    if len(members) < 2:
+        raise UsageError(
+            f"all usable images have the class {''.join(members)!r}: a classifier needs two or more"
+        )
+    for label, of_class in members.items():
+        if len(of_class) < 2:
+            raise UsageError(
+                f"the class {label!r} has one usable image: give at least two, one to train with "
+                "and one to validate with"
+            )
+    held_out: set[str] = set()
+    for of_class in members.values():
+        count = min(max(1, round(share * len(of_class))), len(of_class) - 1)
+        held_out |= {sample.image_id for sample in datasets.limit(of_class, count, seed)}
+    validation = [i for i, sample in enumerate(samples) if sample.image_id in held_out]
+    training = [i for i, sample in enumerate(samples) if sample.image_id not in held_out]
+    return training, validation
+
+
+def _from_dataset(text: str) -> list[Sample]:
+    return [
+        Sample(image_id=sample.image_id, source=sample.source, label=sample.label)
+        for sample in datasets.load(text).samples
+        if sample.label
+    ]
+
+
+def _from_csv_folder(rest: str) -> list[Sample]:
+    return _from_table(Path(rest) / "meta.csv", Path(rest) / "images")
+
+
+def _from_table(path: Path, root: Path) -> list[Sample]:
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    if missing := {"image", "label"} - set(reader.fieldnames or ()):
+        raise UsageError(
+            f"{path} has no column {', '.join(sorted(missing))}: its first line has to hold "
+            "image,label; the classes of boxes are not read"
+        )
+    found: dict[str, Sample] = {}
+    for row in reader:
+        image_id, label = row["image"], row["label"]
+        if image_id in found or (label and len(label.splitlines()) > 1):
+            raise UsageError(
+                f"{path}, line {reader.line_num}: {image_id} is listed twice or has a label of "
+                "several lines; write each image once, with one line of text"
+            )
+        if label:
+            found[image_id] = Sample(image_id=image_id, source=root / image_id, label=label)
+    return list(found.values())
+
+
+_READERS: dict[str, Callable[[str], list[Sample]]] = {
+    "csv": _from_csv_folder,
+    "folder": lambda rest: _from_dataset(f"folder:{rest}"),
+    "scenes": lambda rest: _from_dataset(f"scenes:{rest}"),
+}

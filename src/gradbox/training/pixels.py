@@ -1,0 +1,70 @@
+"""All images of a training at input size, decoded once into one unnamed file on disk."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gradbox.execution import Track
+from gradbox.loading import Loaded, load_batches
+from gradbox.localization import Sample
+from gradbox.preprocessing import Preprocessing
+
+_BATCH = 64
+_WORKERS = 4
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pixels:
+    """The usable images and their uint8 RGB pixels (n, 3, h, w), one row each, in order.
+
+    `rows` is mapped from disk, so it may be larger than the memory. `sha256` is the hash over ids,
+    labels and pixels; `skipped` names the images that could not be used, each with the reason.
+    """
+
+    samples: Sequence[Sample]
+    rows: UInt8[Tensor, "n 3 h w"]
+    sha256: str
+    skipped: tuple[str, ...]
+
+
+def decode(
+    samples: Sequence[Sample], preprocessing: Preprocessing, folder: Path, track: Track
+) -> Pixels:
+    """Read all images; one that is unusable is skipped.
+
+    Args:
+        samples: at least one, each with a label.
+        preprocessing: what the network will see later.
+        folder: where the unnamed file lies while it is in use; it takes 3 h w bytes an image.
+        track: shows progress.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without a name the file is gone as soon as nobody uses it, also after a kill.
+    with tempfile.TemporaryFile(dir=folder) as file:
+        rows = np.memmap(file, dtype=np.uint8, shape=(len(samples), 3, *preprocessing.size))
+    usable: list[Sample] = []
+    skipped: list[str] = []
+    digest = hashlib.sha256()
+    batches = load_batches(samples, preprocessing, batch_size=_BATCH, workers=_WORKERS)
+    for batch in track(batches, len(samples), "reading images"):
+        for one in batch:
+            if not isinstance(one, Loaded):
+                skipped.append(f"{one.sample.image_id}: {one.error}")
+                continue
+            digest.update(f"{one.sample.image_id}\0{one.sample.label}\0".encode())
+            digest.update(one.pixels.tobytes())
+            rows[len(usable)] = one.pixels
+            usable.append(one.sample)
+    return Pixels(
+        samples=usable,
+        rows=torch.from_numpy(rows[: len(usable)]),
+        sha256=digest.hexdigest(),
+        skipped=tuple(skipped),
+    )
