@@ -1,0 +1,62 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradbox.estimators import ESTIMATORS, Center, Mass, TopFraction, Whole
+from gradbox.methods import METHODS
+from gradbox.regressor import Ridge, Sgd
+from gradbox.sensitivity import Sensitivity
+from gradbox.specs import Spec, build, canonical, parse
+
+names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+values = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.text(alphabet="a01.e-+_=,'\"\\() \n/:", max_size=6),
+)
+shares = st.floats(0.001, 0.999)
+positive = st.floats(1e-9, 1e9)
+counts = st.integers(1, 10**6)
+files = st.none() | st.text(min_size=1)
+parts = st.one_of(
+    st.builds(TopFraction, shares, positive),
+    st.builds(Mass, shares, st.floats(0, 0.49), positive),
+    st.builds(Center, shares | st.just("mean"), st.sampled_from(["largest", "each"])),
+    st.just(Whole()),
+    st.builds(Ridge, files, counts, st.just("single"), st.none() | positive, st.integers(2, 9)),
+    st.builds(Sgd, files, st.none() | counts, lr=st.none() | positive, steps=counts),
+)
+
+
+@given(names, st.lists(values, max_size=3), st.dictionaries(names, values, max_size=3))
+def test_what_is_written_is_read_back_whatever_the_text_holds(name, args, kwargs):
+    spec = Spec(name, tuple(args), kwargs)
+    assert parse(str(spec)) == spec
+
+
+@settings(max_examples=200)
+@given(parts)
+def test_an_estimator_with_any_options_comes_back_from_its_canonical_text(part):
+    assert build(canonical(part, ESTIMATORS), ESTIMATORS) == part
+
+
+@given(
+    st.sampled_from(["class_score", "layer_mean"]) | st.text().map("{}.py:f".format),
+    st.sampled_from(["mean", "max"]),
+    st.sampled_from(["logit", "probability"]),
+    st.none() | st.text(min_size=1),
+)
+def test_a_sensitivity_map_with_any_options_comes_back_from_its_canonical_text(
+    target, reduce, score, layer
+):
+    part = Sensitivity(target, reduce, score, layer)
+    assert build(canonical(part, METHODS), METHODS) == part
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused_with_a_usage_error(text):
+    try:
+        parse(text)
+    except ValueError as error:
+        assert type(error).__name__ == "UsageError"
