@@ -3,7 +3,44 @@
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image
+
+CARD = """
+[model]
+architecture = "network.py:build"
+classes = ["disc", "bar", "cross"]
+
+[input]
+size = [64, 64]
+resize = "squash"
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 0.5]
+"""
+
+NETWORK = '''
+import torch
+from torch import nn
+
+
+def build():
+    """A small network with seeded random weights."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
+    )
+
+
+def build_nan():
+    """The same network with a weight that is not a number."""
+    network = build()
+    network[0].weight.data[0, 0, 0, 0] = float("nan")
+    return network
+'''
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +50,35 @@ def assets() -> Path:
     if not folder:
         pytest.skip("GRADBOX_ASSETS is not set: the real classifiers and photographs are not here")
     return Path(folder)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """The model card of a small untrained network with the classes disc, bar and cross."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "network.py").write_text(NETWORK)
+    (folder / "card.toml").write_text(CARD)
+    return folder / "card.toml"
+
+
+@pytest.fixture
+def discs(tmp_path: Path) -> Path:
+    """A `csv:` data set of 24 images, each with one bright disc on a dark, noisy ground."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "discs"
+    (folder / "images").mkdir(parents=True)
+    rows = ["image,width,height,class,xmin,ymin,xmax,ymax"]
+    for i in range(24):
+        image = rng.integers(0, 40, (80, 100, 3), dtype=np.uint8)
+        radius, x, y = (
+            int(rng.integers(12, 24)),
+            int(rng.integers(26, 74)),
+            int(rng.integers(26, 54)),
+        )
+        cv2.circle(image, (x, y), radius, (230, 200, 170), -1)
+        Image.fromarray(image).save(folder / "images" / f"{i:02}.png")
+        box = (x - radius, y - radius, x + radius + 1, y + radius + 1)
+        rows.append(f"{i:02}.png,100,80,disc,{','.join(map(str, box))}")
+    (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    return folder

@@ -266,6 +266,7 @@ def fit(
         f"fitted {origin.kind} on {origin.n_boxes} boxes of {origin.n_images} images{penalty}; "
         f"use it with --box 'ridge({out})' and the same --model and --method",
         markup=False,
+        soft_wrap=True,
     )
 
 
@@ -315,7 +316,9 @@ def _is_click_error(error: Exception) -> bool:
 
 
 def _complain(message: str) -> None:
-    err_console.print(f"gradbox: {message}", style="red", markup=False, highlight=False)
+    err_console.print(
+        f"gradbox: {message}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _classifier(model: str, weights: str | None, layer: str | None, device: str, dtype: str) -> Any:
@@ -329,7 +332,9 @@ def _dataset(text: str) -> Any:
 
     dataset = load(text)
     for problem in dataset.problems:
-        err_console.print(f"{dataset.spec}: {problem}", style="yellow", markup=False)
+        err_console.print(
+            f"{dataset.spec}: {problem}", style="yellow", markup=False, soft_wrap=True
+        )
     return dataset
 
 
@@ -408,6 +413,8 @@ def _close(report: Any) -> None:
     for image, reason in report.failures.items():
         _complain(f"{image}: {reason}")
     done = report.n_images - len(report.failures)
-    out_console.print(f"{done} of {report.n_images} images done: {report.folder}", markup=False)
+    out_console.print(
+        f"{done} of {report.n_images} images done: {report.folder}", soft_wrap=True, markup=False
+    )
     if report.failures:
         raise typer.Exit(1)

@@ -10,7 +10,8 @@ import numpy as np
 
 from gradbox.classifier import Classifier
 from gradbox.drawing import picture, save_picture
-from gradbox.errors import ImageError
+from gradbox.errors import ImageError, UsageError, nearest
+from gradbox.exports import FORMATS
 from gradbox.images import load_rgb
 from gradbox.loading import WORKERS, Failed, Loaded, load_batches, to_batch
 from gradbox.localization import Localization, Sample, Selection
@@ -43,6 +44,12 @@ class Running:
     save_maps: Path | None = None
     formats: tuple[str, ...] = ()
     track: Track = silent
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            if name not in FORMATS:
+                known = ", ".join(["jsonl", *FORMATS])
+                raise UsageError(f"unknown format {name!r}{nearest(name, FORMATS)}: use {known}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,7 +7,7 @@ The text of a data set is `KIND:REST`, split at the first `:`; most kinds split 
 from collections.abc import Callable
 from pathlib import Path
 
-from gradbox.datasets import coco, csv, cub, folder, imagenet, voc
+from gradbox.datasets import coco, csv, cub, folder, imagenet, scenes, voc
 from gradbox.datasets.dataset import Dataset
 from gradbox.datasets.layout import FORMS
 from gradbox.datasets.subsets import limit, parse_split, split
@@ -21,6 +21,7 @@ LOADERS: dict[str, Callable[[str], Dataset]] = {
     "cub": cub.load,
     "folder": folder.load,
     "imagenet": imagenet.load,
+    "scenes": scenes.load,
     "voc": voc.load,
 }
 

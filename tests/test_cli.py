@@ -1,0 +1,330 @@
+"""The command line as a user meets it: real files, exit codes, one clear line for a mistake."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradbox import cli
+from gradbox.images import load_rgb
+
+
+def run(*words: object) -> int:
+    """The exit code of a command, run in this process."""
+    argv = sys.argv
+    sys.argv = ["gradbox", *map(str, words)]
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    finally:
+        sys.argv = argv
+    return int(end.value.code or 0)
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(text) for text in path.read_text("utf-8").splitlines()]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, size in (("a.png", (60, 90)), ("b.jpg", (120, 80))):
+        image = np.random.default_rng(1).integers(0, 255, (*size, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / name)
+    return folder
+
+
+def test_locate_writes_one_line_an_image_in_the_stated_form(
+    photos: Path, card: Path, tmp_path: Path
+) -> None:
+    assert run("locate", photos, "--model", card, "--out", tmp_path / "out", "--pictures") == 0
+    first, second = lines(tmp_path / "out" / "predictions.jsonl")
+    assert (first["image"], first["width"], first["height"]) == ("a.png", 90, 60)
+    assert second["image"] == "b.jpg"
+    for line in (first, second):
+        keys = ("boxes", "labels", "names", "label_scores", "scores")
+        assert [len(line[key]) for key in keys] == [1] * 5  # type: ignore[arg-type]
+        (box,) = line["boxes"]  # type: ignore[misc]
+        assert 0 <= box[0] < box[2] <= line["width"]  # type: ignore[operator]
+        assert 0 <= box[1] < box[3] <= line["height"]  # type: ignore[operator]
+    run_json = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert run_json["supervision"] == "none"
+    assert run_json["finished"] is True
+    assert len(run_json["call"]["weights_hash"]) == 64
+    pictures = [tmp_path / "out" / "pictures" / f"{name}.jpg" for name in ("a.png", "b.jpg")]
+    assert all(load_rgb(picture).shape[1] > 100 for picture in pictures)
+
+
+def test_labels_and_top_say_which_classes_are_located(
+    photos: Path, card: Path, tmp_path: Path
+) -> None:
+    common = ("locate", photos, "--model", card)
+    assert run(*common, "--label", "cross", "--label", "0", "--out", tmp_path / "x") == 0
+    assert [row["labels"] for row in lines(tmp_path / "x" / "predictions.jsonl")] == [[2, 0]] * 2
+    assert run(*common, "--top", 3, "--out", tmp_path / "y") == 0
+    for row in lines(tmp_path / "y" / "predictions.jsonl"):
+        assert sorted(row["labels"]) == [0, 1, 2]  # type: ignore[type-var]
+        assert row["label_scores"] == sorted(row["label_scores"], reverse=True)  # type: ignore[type-var]
+
+
+def test_the_attention_map_knows_no_class(photos: Path, card: Path, tmp_path: Path) -> None:
+    method = "sensitivity(target=layer_mean, reduce=max)"
+    call = ("locate", photos, "--model", card, "--method", method, "--out", tmp_path / "out")
+    assert run(*call) == 0
+    for row in lines(tmp_path / "out" / "predictions.jsonl"):
+        assert (row["labels"], row["label_scores"]) == ([None], [1.0])
+
+
+BAD_IMAGES = {
+    "truncated.jpg": "truncated",
+    "empty.png": "empty",
+    "text.jpg": "not an image",
+    "bomb.png": "pixels",
+}
+
+
+def bad_images(folder: Path) -> None:
+    whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (80, 80, 3)))[
+        1
+    ].tobytes()
+    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.jpg").write_text("this is text")
+    Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
+
+
+def test_bad_images_are_reported_and_the_others_done(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad_images(photos)
+    Image.new("RGB", (1, 1), (9, 9, 9)).save(photos / "one_pixel.png")
+    Image.new("RGB", (20_000, 1), (250, 250, 250)).save(photos / "strip.png")
+    assert run("locate", photos, "--model", card, "--out", tmp_path / "out") == 1
+    rows = {str(row["image"]): row for row in lines(tmp_path / "out" / "predictions.jsonl")}
+    assert {name for name, row in rows.items() if "error" in row} == set(BAD_IMAGES)
+    assert len(rows) == 8
+    assert rows["one_pixel.png"]["blank"] is True
+    assert (rows["strip.png"]["width"], rows["strip.png"]["height"]) == (20_000, 1)
+    said = capsys.readouterr().err
+    for name in BAD_IMAGES:
+        assert len(re.findall(f"gradbox: {name}: .+", said)) == 1
+    assert not list((tmp_path / "out").glob("*.partial"))
+
+
+def test_a_missing_image_of_a_data_set_is_one_failed_line(
+    discs: Path, card: Path, tmp_path: Path
+) -> None:
+    (discs / "images" / "03.png").unlink()
+    assert run("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out") == 1
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["n_failed"], metrics["n_images"]) == (1, 23)
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    (line,) = [t for t in capsys.readouterr().err.splitlines() if t.startswith("gradbox: ")]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{photos}/nowhere", "--model", "{card}"], "nowhere"),
+        (["{empty}", "--model", "{card}"], "no image"),
+        (["{photos}", "--model", "{photos}/none.toml"], "no such model card"),
+        (["{photos}", "--model", "resnet50"], "torchvision/NAME"),
+        (["{photos}", "--model", "torchvision/resnet5"], "did you mean resnet5"),
+        (["{photos}", "--model", "{card}", "--label", "crss"], "did you mean cross"),
+        (["{photos}", "--model", "{card}", "--method", "sensitivty"], "did you mean sensitivity"),
+        (["{photos}", "--model", "{card}", "--box", "mass(flor=0.1)"], "did you mean floor"),
+        (["{photos}", "--model", "{card}", "--box", "ridge(grid=14)"], "gradbox fit"),
+        (["{photos}", "--model", "{card}", "--layer", "7"], "is not a layer"),
+        (["{photos}", "--model", "{card}", "--device", "gpu"], "cpu, cuda"),
+        (["{photos}", "--model", "{card}", "--weights", "{photos}/a.png"], "cannot be read"),
+        (["{photos}", "--model", "{card}", "--format", "cocoo"], "coco"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_leaves_nothing(
+    words: list[str],
+    said: str,
+    photos: Path,
+    card: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"photos": photos, "card": card, "empty": tmp_path / "empty"}
+    layered = ["--method", "sensitivity(target=layer_mean)"] if "--layer" in words else []
+    filled = [word.format(**places) for word in words]
+    assert run("locate", *filled, *layered, "--out", tmp_path / "out") == 2
+    assert said in complaint(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image,width,height,class,xmin,ymin,xmax\n00.png,100,80,disc,1,2,3\n", "ymax"),
+        (
+            "image,width,height,class,xmin,ymin,xmax,ymax\n00.png,100,80,disc,1,2,300,50\n",
+            "outside",
+        ),
+        ("image,width,height,class,xmin,ymin,xmax,ymax\n00.png,100,80,disc,50,2,30,50\n", "xm"),
+    ],
+)
+def test_a_broken_table_of_boxes_is_one_line(
+    text: str,
+    said: str,
+    discs: Path,
+    card: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (discs / "boxes.csv").write_text(text)
+    assert run("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out") == 2
+    assert said in complaint(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_returns_nan_fails_each_image(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = f"{card.parent}/network.py:build_nan"
+    assert run("locate", photos, "--model", model, "--out", tmp_path / "out") == 1
+    assert "NaN" in str(lines(tmp_path / "out" / "predictions.jsonl")[0]["error"])
+    assert capsys.readouterr().err.count("NaN") == 2
+
+
+def test_an_unknown_class_of_the_data_set_is_named_for_truth(
+    discs: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = (discs / "boxes.csv").read_text().replace("disc", "dics")
+    (discs / "boxes.csv").write_text(table)
+    call = ("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out")
+    assert run(*call, "--class-from", "truth") == 2
+    assert "'dics' (did you mean disc?)" in complaint(capsys)
+    assert run(*call, "--class-from", "predicted") == 0
+
+
+def test_the_same_call_goes_on_and_another_is_refused(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ("locate", photos, "--model", card, "--out", tmp_path / "out")
+    assert run(*call) == 0
+    before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
+    assert run(*call) == 0
+    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
+    capsys.readouterr()
+    assert run(*call, "--box", "whole") == 2
+    assert "--overwrite" in complaint(capsys)
+    assert run(*call, "--box", "whole", "--overwrite") == 0
+    boxes = [row["boxes"] for row in lines(tmp_path / "out" / "predictions.jsonl")]
+    assert boxes == [[[0, 0, 90, 60]], [[0, 0, 80, 120]]]
+
+
+def test_two_boxes_for_a_split_are_fitted_on_one_part_and_scored_on_the_other(
+    discs: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "box.safetensors"
+    common = (f"csv:{discs}", "--model", card, "--split", "0.5/0.5")
+    fitted = ("--box", "ridge(grid=4)", "--out", file)
+    assert run("fit", *common, "--part", 1, *fitted) == 0
+    out = tmp_path / "scores"
+    used = ("--box", f"ridge({file})", "--out", out)
+    assert run("evaluate", *common, "--part", 2, *used) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["supervision"], metrics["n_images"]) == ("12 boxes", 12)
+    assert metrics["baselines"]["center(mean)"]["oracle"] is False
+    capsys.readouterr()
+    assert run("evaluate", *common, "--part", 1, *used, "--overwrite") == 2
+    assert "fitted on 12 of these images" in complaint(capsys)
+    other = ("--method", "sensitivity(reduce=max)")
+    assert run("evaluate", *common, "--part", 2, *used, *other, "--overwrite") == 2
+    assert "reduce=mean" in complaint(capsys)
+
+
+def test_saved_maps_are_the_maps(discs: Path, card: Path, tmp_path: Path) -> None:
+    import gradbox
+
+    call = ("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out")
+    assert run(*call, "--save-maps", tmp_path / "maps") == 0
+    store = gradbox.open_maps(tmp_path / "maps")
+    image = discs / "images" / "05.png"
+    classifier = gradbox.load_classifier(str(card), device="cpu")
+    (found,) = gradbox.localize([image], classifier, details=True)
+    assert isinstance(found, gradbox.Localization)
+    assert found.heatmap is not None
+    # float16 with the maximum at 1 keeps 11 bits
+    np.testing.assert_allclose(store["05.png"], found.heatmap, atol=found.heatmap.max() / 1000)
+    assert len(store) == 24
+
+
+@pytest.mark.parametrize(
+    "what", [[], ["methods"], ["boxes"], ["datasets"], ["formats"], ["models"]]
+)
+def test_list_names_what_there_is(what: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", *what) == 0
+    assert capsys.readouterr().out.strip()
+
+
+def test_list_layers_ends_with_the_one_that_is_taken(
+    card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("list", "layers", "--model", card) == 0
+    assert re.search(r"3\s+8 x 32 x 32\s*$", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", ["locate", "evaluate", "fit", "list"])
+def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command, "--help") == 0
+    assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+def test_ctrl_c_keeps_what_was_done(discs: Path, card: Path, tmp_path: Path) -> None:
+    """A network that interrupts itself after two batches; the same call then does the rest."""
+    (card.parent / "network.py").write_text(
+        (card.parent / "network.py").read_text()
+        + """
+
+class Interrupting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.calls = build(), 0
+
+    def forward(self, x):
+        from pathlib import Path
+        self.calls += 1
+        if self.calls == 3 and not (Path(__file__).parent / "go").exists():
+            raise KeyboardInterrupt
+        return self.inner(x)
+
+
+def build_interrupting():
+    return Interrupting()
+"""
+    )
+    out = tmp_path / "out"
+    model = f"{card.parent}/network.py:build_interrupting"
+    call = ["evaluate", f"csv:{discs}", "--model", model, "--batch-size", "5", "--out", str(out)]
+    stopped = subprocess.run(
+        [sys.executable, "-c", "from gradbox.cli import main; main()", *call],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert stopped.returncode == 130, stopped.stderr
+    assert not (out / "predictions.jsonl").exists()
+    assert len(lines(out / "predictions.jsonl.partial")) == 10
+    with (out / "predictions.jsonl.partial").open("a") as stream:
+        stream.write('{"image": "torn')
+    (card.parent / "go").touch()
+    assert run(*call) == 0
+    names = [row["image"] for row in lines(out / "predictions.jsonl")]
+    assert names == [f"{i:02}.png" for i in range(24)]
+    assert len((out / "images.sha256").read_text().splitlines()) == 24

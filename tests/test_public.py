@@ -1,0 +1,28 @@
+"""The public surface: small, sorted, lazy."""
+
+import subprocess
+import sys
+
+import pytest
+
+import gradbox
+
+
+def test_names_are_sorted_and_few() -> None:
+    assert gradbox.__all__ == sorted(gradbox.__all__)
+    assert len(gradbox.__all__) <= 30
+
+
+@pytest.mark.parametrize("name", gradbox.__all__)
+def test_every_name_is_there_and_documented(name: str) -> None:
+    assert getattr(gradbox, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = gradbox.no_such_name
+
+
+def test_import_gradbox_leaves_torch_alone() -> None:
+    code = "import sys, gradbox; sys.exit('torch' in sys.modules or 'cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
