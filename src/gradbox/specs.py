@@ -1,8 +1,9 @@
 """The one text form of every part: `name(value, key=value)`, as in `top_fraction(0.2, sigma=20)`.
 
-A value is a number, `true` or `false`, quoted text, or bare text up to `,` or `)`. There is no
-nesting. The options of a part are the fields of a frozen dataclass, in order; `build` reads their
-types. `canonical` writes every field that is not None, so equal parts have equal text.
+A value is a number, `true` or `false`, quoted text, or bare text up to `,` or `)`; text that reads
+as one of the former is quoted, as in `layer="0.10"`. There is no nesting. The options of a part are
+the fields of a frozen dataclass, in order; `build` reads their types. `canonical` writes every
+field that is not None, so equal parts have equal text.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from gradbox.errors import UsageError, nearest
@@ -124,8 +126,9 @@ def build(text: str, registry: Mapping[str, type[T]]) -> T:
 def canonical(part: Any, registry: Mapping[str, type[Any]]) -> str:
     """The text that builds an equal part, with every default filled in and None left out."""
     name = next(name for name, kind in registry.items() if type(part) is kind)
+    hints = typing.get_type_hints(type(part))
     values = {
-        f.name: _as_value(getattr(part, f.name))
+        f.name: _convert(_as_value(getattr(part, f.name)), hints[f.name], f.name)
         for f in dataclasses.fields(part)
         if f.init and getattr(part, f.name) is not None
     }
@@ -149,8 +152,10 @@ def _value(token: re.Match[str]) -> Value:
 
 def _as_value(value: Any) -> Value:
     """A value as it is, and a function by its name."""
-    is_function = callable(value)
-    return f"{value.__module__}:{value.__qualname__}" if is_function else value
+    if not callable(value):
+        return value
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _write(value: Value) -> str:
@@ -172,13 +177,11 @@ def _read_bare(text: str) -> Value:
 def _convert(value: Value, hint: Any, where: str) -> Value:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]
-        for option in sorted(options, key=lambda o: o is str):
-            try:
+        *others, last = sorted(options, key=lambda o: o is str)
+        for option in others:
+            with suppress(UsageError):
                 return _convert(value, option, where)
-            except UsageError:
-                continue
-        names = " or ".join(getattr(o, "__name__", str(o)) for o in options)
-        raise UsageError(f"{where}={_write(value)} is not {names}")
+        return _convert(value, last, where)
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
         if value in choices:
@@ -186,8 +189,8 @@ def _convert(value: Value, hint: Any, where: str) -> Value:
         raise UsageError(f"{where}={_write(value)} is not one of {', '.join(map(str, choices))}")
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if hint is str and not isinstance(value, bool):
-        return str(value)
     if type(value) is hint:
         return value
+    if hint is str:
+        raise UsageError(f"{where}={_write(value)} is not text: quote it where it is meant as text")
     raise UsageError(f"{where}={_write(value)} is not {getattr(hint, '__name__', hint)}")
