@@ -38,7 +38,7 @@ class Frame:
             resized = (int(shorter_side * height / width), shorter_side)
         else:
             resized = (shorter_side, int(shorter_side * width / height))
-        top, left = (round((have - want) / 2.0) for have, want in zip(resized, size, strict=True))
+        top, left = (_corner(have, want) for have, want in zip(resized, size, strict=True))
         return cls(original, resized, (top, left), size)
 
     @property
@@ -87,3 +87,9 @@ class Frame:
         x = (np.arange(width) + 0.5) * scale_x - left
         seen = np.outer((y >= 0) & (y <= self.input[0]), (x >= 0) & (x <= self.input[1]))
         return np.where(seen, out, np.float32(0.0))
+
+
+def _corner(have: int, want: int) -> int:
+    """Where a centre crop starts; where it is larger it pads, the smaller half first."""
+    gap = have - want
+    return round(gap / 2) if gap >= 0 else -(-gap // 2)
