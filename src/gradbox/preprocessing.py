@@ -35,6 +35,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if min(self.size) < 1 or (self.resize != "squash" and self.resize < 1):
             raise ValueError(f"size {self.size} and resize {self.resize!r} must be positive")
+        if self.scale <= 0:
+            raise ValueError(f"scale {self.scale} must be positive")
         if len(self.mean) != 3 or len(self.std) != 3 or not all(self.std):
             raise ValueError(f"mean {self.mean} and std {self.std} are three numbers, std not 0")
 
