@@ -22,9 +22,14 @@ def test_whole_file_keeps_the_old_file_where_the_block_fails(
 ):
     path = tmp_path / "out.txt"
     path.write_text("old")
-    with pytest.raises(error), files.whole_file(path) as partial:
-        partial.write_text("half")
-        raise error
+
+    def write_half() -> None:
+        with files.whole_file(path) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -1,6 +1,9 @@
+from contextlib import suppress
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS, Center, Mass, TopFraction, Whole
 from gradbox.methods import METHODS
 from gradbox.regressor import Ridge, Sgd
@@ -56,7 +59,5 @@ def test_a_sensitivity_map_with_any_options_comes_back_from_its_canonical_text(
 
 @given(st.text())
 def test_any_text_is_read_or_refused_with_a_usage_error(text):
-    try:
-        parse(text)
-    except ValueError as error:
-        assert type(error).__name__ == "UsageError"
+    with suppress(UsageError):
+        assert parse(text).name in text
