@@ -280,7 +280,7 @@ def test_list_layers_ends_with_the_one_that_is_taken(
     assert re.search(r"3\s+8 x 32 x 32\s*$", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("command", ["locate", "evaluate", "fit", "list"])
+@pytest.mark.parametrize("command", ["locate", "evaluate", "fit", "list", "train", "scenes"])
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert len(capsys.readouterr().out.splitlines()) > 8
@@ -328,3 +328,20 @@ def build_interrupting():
     names = [row["image"] for row in lines(out / "predictions.jsonl")]
     assert names == [f"{i:02}.png" for i in range(24)]
     assert len((out / "images.sha256").read_text().splitlines()) == 24
+
+
+def test_scenes_are_drawn_trained_on_located_and_scored(tmp_path: Path) -> None:
+    """The whole way of a user without a classifier: pictures, train, locate, evaluate."""
+    pictures, model = tmp_path / "scenes", tmp_path / "model"
+    assert run("scenes", 45, "--size", 64, "--out", pictures) == 0
+    assert run("scenes", 45, "--size", 64, "--out", pictures) == 2
+    trained = ("train", f"csv:{pictures}", "--size", 48, "--epochs", 2, "--out", model)
+    assert run(*trained) == 0
+    common = ("--model", model / "model.toml")
+    assert run("locate", pictures / "images", *common, "--out", tmp_path / "boxes") == 0
+    scores = ("--class-from", "truth", "--out", tmp_path / "scores")
+    assert run("evaluate", f"csv:{pictures}", *common, *scores) == 0
+    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
+    assert metrics["n_units"] == 45
+    # scenes spread their objects, so that the centre is a poor answer
+    assert metrics["baselines"]["center(0.8)"]["corloc"] < 0.25

@@ -15,7 +15,7 @@ from gradbox.errors import ImageError
 from gradbox.files import hash_bytes, hash_file
 from gradbox.geometry import Frame
 from gradbox.images import is_blank, load_rgb
-from gradbox.localization import Batch, ImageSource, Sample, Selection
+from gradbox.localization import RGB, Batch, ImageSource, Sample, Selection
 from gradbox.preprocessing import Preprocessing
 
 BATCHES_AHEAD = 3
@@ -80,14 +80,14 @@ def load(sample: Sample, preprocessing: Preprocessing) -> Loaded | Failed:
         pixels, frame = preprocessing.resized(rgb)
     except ImageError as error:
         return Failed(sample, error)
-    return Loaded(sample, pixels, frame, hash_source(sample.source), is_blank(rgb))
+    return Loaded(sample, pixels, frame, hash_source(sample.source, rgb), is_blank(rgb))
 
 
-def hash_source(source: ImageSource) -> str:
-    """SHA-256 of the image's file, or of its pixels where there is none."""
+def hash_source(source: ImageSource, rgb: RGB | None = None) -> str:
+    """SHA-256 of the image's file, or of its pixels (`rgb` if at hand) where there is none."""
     if isinstance(source, (str, Path)):
         return hash_file(Path(source))
-    return hash_bytes(load_rgb(source).tobytes())
+    return hash_bytes((load_rgb(source) if rgb is None else rgb).tobytes())
 
 
 def to_batch(

@@ -14,6 +14,7 @@ from platform import python_version
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from gradbox.boxes import as_boxes
 from gradbox.errors import ImageError, UsageError
@@ -48,6 +49,8 @@ def to_line(image_id: str, found: Found, naming: Naming) -> dict[str, Any]:
         line["top_labels"] = list(found.top_labels)
     if found.blank:
         line["blank"] = True
+    if found.mask is not None:
+        line["mask"] = {"size": [height, width], "counts": _mask_to_rle(found.mask)}
     if found.regions:
         line["proposals"] = [
             {
@@ -62,7 +65,7 @@ def to_line(image_id: str, found: Found, naming: Naming) -> dict[str, Any]:
 
 
 def from_line(line: Mapping[str, Any]) -> Found:
-    """What `to_line` wrote, without proposals and pictures."""
+    """What `to_line` wrote, without proposals."""
     if "error" in line:
         return ImageError(line["error"])
     return Localization(
@@ -74,6 +77,7 @@ def from_line(line: Mapping[str, Any]) -> Found:
         scores=tuple(line["scores"]),
         top_labels=tuple(line.get("top_labels", ())),
         blank=line.get("blank", False),
+        mask=_rle_to_mask(line["mask"]) if "mask" in line else None,
     )
 
 
@@ -163,6 +167,20 @@ def versions() -> dict[str, str]:
     """The versions that results depend on."""
     packages = ("gradbox", "torch", "torchvision", "numpy", "opencv-python-headless", "pillow")
     return {"python": python_version(), **{name: version(name) for name in packages}}
+
+
+def _mask_to_rle(mask: Bool[np.ndarray, "h w"]) -> list[int]:
+    """COCO's uncompressed run lengths: down the columns, zeros first."""
+    from supervision import mask_to_rle
+
+    return [int(count) for count in mask_to_rle(mask)]
+
+
+def _rle_to_mask(rle: Mapping[str, Any]) -> Bool[np.ndarray, "h w"]:
+    from supervision import rle_to_mask
+
+    height, width = rle["size"]
+    return rle_to_mask(rle["counts"], (width, height)).astype(bool)
 
 
 def _check_same(path: Path, call: Mapping[str, Any]) -> None:

@@ -1,0 +1,34 @@
+"""The command line: parse, call `pipeline`, render."""
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from gradbox.cli.commands import app
+from gradbox.cli.console import complain
+from gradbox.errors import UsageError
+
+
+def main() -> NoReturn:
+    """Run the command line; the exit code says how it went."""
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        complain(str(error))
+        code = 2
+    except typer.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        complain("stopped; what was done is kept: the same call goes on from there")
+        code = 130
+    except Exception as error:
+        if not _is_click_error(error):
+            raise
+        error.show()  # type: ignore[attr-defined]
+        code = 2
+    sys.exit(code or 0)
+
+
+def _is_click_error(error: Exception) -> bool:
+    return hasattr(error, "show") and hasattr(error, "exit_code")

@@ -1,0 +1,283 @@
+"""The commands: parse, call `pipeline`, render. No logic of their own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from gradbox.cli import options as opt
+from gradbox.cli.console import close, counter, out_console, say, show_scores, track, warn
+
+app = typer.Typer(
+    help="Boxes without box labels: any image classifier, your images, boxes and an honest score.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.command()
+def locate(
+    paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.")],
+    model: opt.Model,
+    out: opt.Out,
+    method: opt.MethodSpec = "sensitivity",
+    box: opt.BoxSpec = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A class to locate, by name, wnid or index; may be given again."),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(help="Locate the N most probable classes.", min=1)
+    ] = None,
+    near_top: Annotated[
+        float | None,
+        typer.Option(help="Also all classes with at least R times the best probability."),
+    ] = None,
+    weights: opt.Weights = None,
+    layer: opt.Layer = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = 16,
+    workers: opt.Workers = 2,
+    formats: opt.Formats = "",
+    pictures: opt.Pictures = False,
+    save_maps: opt.SaveMaps = None,
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Find objects in images: boxes into DIR/predictions.jsonl.
+
+    `gradbox locate photos/ --model torchvision/resnet50 --out boxes --pictures`
+
+    The class is the recognized one unless --label, --top or --near-top say otherwise. The same
+    call again goes on where an interrupted one stopped.
+    """
+    from gradbox import pipeline
+    from gradbox.images import find_images
+    from gradbox.localization import Selection
+
+    selection = Selection(top=top or 1, near_top=near_top) if top or near_top else None
+    report = pipeline.locate(
+        find_images(paths),
+        opt.to_classifier(model, weights, layer, device, dtype),
+        out,
+        method=method,
+        box=box,
+        labels=label or [],
+        selection=selection,
+        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats),
+    )
+    close(report)
+
+
+@app.command()
+def evaluate(
+    dataset: opt.DatasetText,
+    model: opt.Model,
+    out: opt.Out,
+    method: opt.MethodSpec = "sensitivity",
+    box: opt.BoxSpec = None,
+    class_from: opt.ClassFromOption = None,
+    split: opt.Split = None,
+    part: opt.PartNumber = 1,
+    seed: opt.Seed = 0,
+    limit: opt.Limit = None,
+    at_least: Annotated[
+        bool, typer.Option(help="Count IoU >= 0.5 as a hit; the default is > 0.5.")
+    ] = False,
+    weights: opt.Weights = None,
+    layer: opt.Layer = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = 16,
+    workers: opt.Workers = 2,
+    formats: opt.Formats = "",
+    pictures: opt.Pictures = False,
+    save_maps: opt.SaveMaps = None,
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Localize a data set and score it against its boxes: DIR/metrics.json.
+
+    `gradbox evaluate csv:DIR --model card.toml --class-from truth --out scores`
+
+    Constant boxes are scored on the same images: a method that does not beat them has found
+    nothing. A regressor (`--box 'ridge(FILE)'`) is refused on images it was fitted on.
+    """
+    from gradbox import pipeline
+
+    report = pipeline.evaluate(
+        opt.to_dataset(dataset),
+        opt.to_classifier(model, weights, layer, device, dtype),
+        out,
+        method=method,
+        box=box,
+        class_from=opt.to_class_from(class_from),
+        part=opt.to_part(split, part, seed, limit),
+        strict=not at_least,
+        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats),
+    )
+    assert report.metrics is not None
+    show_scores(report.metrics, method)
+    close(report)
+
+
+@app.command()
+def fit(
+    dataset: opt.DatasetText,
+    model: opt.Model,
+    out: Annotated[
+        Path, typer.Option("--out", help="The regressor's file.", metavar="FILE.safetensors")
+    ],
+    method: opt.MethodSpec = "sensitivity",
+    box: Annotated[
+        str,
+        typer.Option(
+            "--box",
+            help="What to fit: `'ridge(grid=14)'` or `'sgd(grid=14)'`.",
+            metavar="SPEC",
+        ),
+    ] = "ridge(grid=14)",
+    class_from: opt.ClassFromOption = None,
+    split: opt.Split = None,
+    part: opt.PartNumber = 1,
+    seed: opt.Seed = 0,
+    limit: opt.Limit = None,
+    weights: opt.Weights = None,
+    layer: opt.Layer = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = 16,
+    workers: opt.Workers = 2,
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Learn the map from heat maps to boxes, from images that have boxes.
+
+    `gradbox fit csv:DIR --model card.toml --split 0.5/0.5 --part 1 --out box.safetensors`
+
+    then use it on other images with `--box 'ridge(box.safetensors)'`.
+    """
+    from gradbox import pipeline
+
+    regressor = pipeline.fit(
+        opt.to_dataset(dataset),
+        opt.to_classifier(model, weights, layer, device, dtype),
+        out,
+        box=box,
+        method=method,
+        class_from=opt.to_class_from(class_from),
+        part=opt.to_part(split, part, seed, limit),
+        running=opt.to_running(batch_size, workers, overwrite),
+    )
+    origin = regressor.origin
+    penalty = "" if origin.penalty is None else f", penalty {origin.penalty:.3g}"
+    say(
+        f"fitted {origin.kind} on {origin.n_boxes} boxes of {origin.n_images} images{penalty}; "
+        f"use it with --box 'ridge({out})' and the same --model and --method",
+    )
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="methods, boxes, datasets, formats, models, or layers (with --model)",
+            metavar="WHAT",
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="For `list layers`.", metavar="SPEC")] = None,
+) -> None:
+    """List the methods, box estimators, data sets, formats and models, or a model's layers."""
+    from gradbox import listing
+
+    for title, rows in listing.rows(what, model).items():
+        table = Table(title=title, title_justify="left", show_header=False, box=None)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        out_console.print(table)
+
+
+@app.command()
+def train(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of class folders, csv:DIR, a table FILE.csv (image,label), or scenes:N.",
+            metavar="DIR",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model.", metavar="DIR")],
+    arch: Annotated[str, typer.Option(help="small, torchvision/NAME or timm/NAME.")] = "small",
+    size: Annotated[int | None, typer.Option(help="Side of the square input.", min=16)] = None,
+    epochs: Annotated[int, typer.Option(help="At most so many passes.", min=1)] = 30,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    validation: Annotated[float, typer.Option(help="Share of each class held out.")] = 0.2,
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs without gain.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
+    weights: Annotated[
+        str | None, typer.Option(help="A file to start from, or `untrained`.", metavar="FILE")
+    ] = None,
+    freeze: Annotated[bool, typer.Option(help="Train only the new head.")] = False,
+    device: opt.Device = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Train a classifier from image labels alone; boxes are never read.
+
+    `gradbox train photos/ --arch torchvision/resnet18 --out model`
+
+    then `gradbox locate ... --model model/model.toml`. The same call goes on after Ctrl-C.
+    """
+    from gradbox.train import train as run
+    from gradbox.training.records import TrainingOptions
+
+    report = run(
+        source,
+        out=out,
+        options=TrainingOptions(
+            arch=arch,
+            size=size,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            validation=validation,
+            patience=patience,
+            seed=seed,
+            weights=weights,
+            freeze=freeze,
+            dtype=dtype,
+        ),
+        device=device,
+        overwrite=overwrite,
+        track=track,
+        on_epoch=lambda epoch: say(
+            f"epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, "
+            f"held out: loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.1f} %"
+        ),
+    )
+    for line in report.skipped:
+        warn(line)
+    say(f"accuracy {100 * report.accuracy:.1f} % on held-out images: --model {report.card}")
+
+
+@app.command()
+def scenes(
+    count: Annotated[int, typer.Argument(help="How many scenes.", min=1)],
+    out: opt.Out,
+    seed: Annotated[int, typer.Option(help="Scene i of a seed is always the same.")] = 0,
+    size: Annotated[int, typer.Option(help="Side of the square pictures.", min=48)] = 224,
+    objects: Annotated[int, typer.Option(help="Up to so many objects a scene.", min=1)] = 1,
+) -> None:
+    """Draw pictures with exact boxes and masks, to try things out on.
+
+    `gradbox scenes 1000 --out scenes` then `gradbox evaluate csv:scenes ...`
+    """
+    from gradbox.datasets.scenes import write
+
+    with counter(count, "drawing") as progress:
+        write(out, count, seed=seed, size=(size, size), objects=objects, progress=progress)
+    say(f"{count} scenes with boxes and masks: csv:{out}")
