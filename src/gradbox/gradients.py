@@ -65,11 +65,11 @@ def input_gradient(
         rule: "plain", or "guided" for guided backpropagation at every ReLU.
 
     Raises:
-        UsageError: an unknown layer, or the guided rule for a network without ReLUs.
+        UsageError: an unknown layer, the guided rule for a network without ReLUs, or a target that
+            is not one scalar an image.
     """
     outputs = forward(classifier, images, layers=layers, head=head, rule=rule)
-    with differentiable():
-        return gradient(target(outputs), outputs.images)
+    return gradient(scalars_of(target, outputs), outputs.images)
 
 
 def forward(
@@ -105,10 +105,28 @@ def forward(
             stack.enter_context(_removed(module.register_forward_hook(record(name))))
         guided = stack.enter_context(_GuidedReLUs()) if rule == "guided" else None
         with suppress(_Stop):
-            logits = as_logits(classifier.module(x))
+            logits = as_logits(classifier.module(x.clone()))  # its first layer may be in place
     if guided is not None and guided.count == 0:
         raise UsageError(_no_relu(classifier))
     return Outputs(x, logits, activations)
+
+
+def scalars_of(target: Target, outputs: Outputs) -> Float[Tensor, "b"]:
+    """What the target makes of a forward pass.
+
+    Raises:
+        UsageError: it is not one scalar an image, or does not depend on the images.
+    """
+    with differentiable():
+        scalars = target(outputs)
+    count = len(outputs.images)
+    if not isinstance(scalars, Tensor) or scalars.shape != (count,):
+        raise UsageError(
+            f"the target returned {_what(scalars)}: it gives one number an image, here ({count},)"
+        )
+    if not scalars.requires_grad:
+        raise UsageError("the target does not depend on the images: there is nothing to derive")
+    return scalars
 
 
 def gradient(
@@ -134,8 +152,9 @@ def as_logits(output: Any) -> Tensor:
         output = output[0]
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor) or logits.dim() != 2:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UsageError(f"the network returned {shape}: a classifier returns (batch, classes)")
+        raise UsageError(
+            f"the network returned {_what(logits)}: a classifier returns (batch, classes)"
+        )
     return logits
 
 
@@ -171,6 +190,10 @@ def differentiable() -> Iterator[None]:
     """Computes with a graph, whatever mode the caller is in."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+def _what(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
 @contextmanager

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float
 
 from gradbox.classifier import Classifier
-from gradbox.errors import NOT_FINITE, ImageError, UsageError
-from gradbox.estimators import BoxEstimator
+from gradbox.errors import UsageError
 from gradbox.functions import load_function
-from gradbox.gradients import Outputs, Target, forward, gradient
+from gradbox.gradients import Outputs, Target, forward, gradient, scalars_of
 from gradbox.heatmaps import Reduce, reduce_channels
 from gradbox.layers import Layer, last_convolutional_layer
-from gradbox.localization import Batch, Localization
-from gradbox.targets import Score, class_score, labels_to_locate, layer_mean, top_labels
+from gradbox.localization import Batch
+from gradbox.localizers import MapsOfImage, label_maps, slots
+from gradbox.targets import Score, class_score, labels_to_locate, layer_mean
 
 
 @dataclass(frozen=True)
@@ -44,26 +44,11 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledMap:
-    """The heat map (h, w) over the input of one image for one class, and the class's probability.
-
-    `label` is None, and `label_score` 1.0, where no class was asked for. `top_labels` are the
-    image's five most probable classes.
-    """
-
-    label: int | None
-    label_score: float
-    heatmap: Float[np.ndarray, "h w"]
-    top_labels: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class SensitivityLocalizer:
-    """Sensitivity maps and the boxes that an estimator makes of them; a `Localizer`."""
+class SensitivityMaps:
+    """Sensitivity maps of a classifier; a `MapMaker`."""
 
     options: Sensitivity
     classifier: Classifier
-    estimator: BoxEstimator
 
     @cached_property
     def layer(self) -> Layer | None:
@@ -72,16 +57,7 @@ class SensitivityLocalizer:
         wanted = self.options.target == "layer_mean" or self.options.layer is not None
         return last_convolutional_layer(classifier) if wanted else None
 
-    def localize(
-        self, batch: Batch, *, details: bool = False
-    ) -> Sequence[Localization | ImageError]:
-        """One `Localization` for each image, with a box for each class asked for."""
-        return [
-            found if isinstance(found, ImageError) else self._box(batch, i, found, details)
-            for i, found in enumerate(self.maps(batch))
-        ]
-
-    def maps(self, batch: Batch) -> Sequence[Sequence[LabelledMap] | ImageError]:
+    def maps(self, batch: Batch) -> Sequence[MapsOfImage]:
         """The maps of each image, one for each class asked for, main class first.
 
         Raises:
@@ -89,38 +65,7 @@ class SensitivityLocalizer:
         """
         outputs = self._forward(batch)
         labels = labels_to_locate(outputs.logits, batch)
-        by_slot = self._heatmaps(outputs, labels)
-        probabilities = None if outputs.logits is None else outputs.logits.detach().softmax(1).cpu()
-        found: list[Sequence[LabelledMap] | ImageError] = []
-        for i, asked in enumerate(labels):
-            maps = [
-                LabelledMap(
-                    label=label,
-                    label_score=_probability(probabilities, i, label),
-                    heatmap=by_slot[min(slot, len(by_slot) - 1)][i],
-                    top_labels=() if probabilities is None else top_labels(probabilities[i]),
-                )
-                for slot, label in enumerate(asked)
-            ]
-            finite = all(np.isfinite(m.heatmap).all() and np.isfinite(m.label_score) for m in maps)
-            found.append(maps if finite else ImageError(NOT_FINITE))
-        return found
-
-    def _box(
-        self, batch: Batch, i: int, maps: Sequence[LabelledMap], details: bool
-    ) -> Localization:
-        heatmaps = np.stack([m.heatmap for m in maps])
-        boxes, scores = self.estimator.estimate(heatmaps, [batch.frames[i]] * len(maps))
-        return Localization(
-            image_id=batch.image_ids[i],
-            size=batch.frames[i].original,
-            boxes=boxes,
-            labels=tuple(m.label for m in maps),
-            label_scores=tuple(m.label_score for m in maps),
-            scores=tuple(scores.tolist()),
-            top_labels=maps[0].top_labels,
-            heatmap=maps[0].heatmap if details else None,
-        )
+        return label_maps(outputs.logits, labels, self._heatmaps(outputs, labels))
 
     def _forward(self, batch: Batch) -> Outputs:
         no_class = batch.selection.top == 0 and all(given is None for given in batch.labels)
@@ -145,8 +90,7 @@ class SensitivityLocalizer:
         targets = self._targets(labels, outputs.images.device)
         maps = []
         for i, target in enumerate(targets):
-            with torch.enable_grad():
-                scalars = target(outputs)
+            scalars = scalars_of(target, outputs)
             attribution = gradient(scalars, outputs.images, keep=i + 1 < len(targets))
             maps.append(reduce_channels(attribution, self.options.reduce).cpu().numpy())
         return maps
@@ -156,19 +100,12 @@ class SensitivityLocalizer:
     ) -> Sequence[Target]:
         target, layer = self.options.target, self.layer
         if target == "class_score":
-            count = max(len(asked) for asked in labels)
-            slots = [[asked[min(s, len(asked) - 1)] for asked in labels] for s in range(count)]
-            return [
-                _class_target(torch.tensor(s, device=device), self.options.score) for s in slots
-            ]
+            by_slot = [torch.tensor(asked, device=device) for asked in slots(labels)]
+            return [_class_target(asked, self.options.score) for asked in by_slot]
         if target == "layer_mean":
             assert layer is not None
             return [lambda out: layer_mean(out.activations[layer.name], layer.prefix_tokens)]
         return [target if callable(target) else load_function(target)]
-
-
-def _probability(probabilities: torch.Tensor | None, image: int, label: int | None) -> float:
-    return 1.0 if probabilities is None or label is None else float(probabilities[image, label])
 
 
 def _class_target(labels: torch.Tensor, score: Score) -> Target:
