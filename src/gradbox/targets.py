@@ -64,5 +64,5 @@ def select_labels(probabilities: Float[Tensor, "n"], selection: Selection) -> tu
     count = selection.top
     if selection.near_top is not None:
         near = probabilities >= selection.near_top * probabilities.max()
-        count = max(count, int(near.sum()))
+        count = max(count, int(near.sum()), 1)  # NaN is not near itself
     return top_labels(probabilities, count)
