@@ -17,16 +17,10 @@ from gradbox.loading import WORKERS, Failed, Loaded, load_batches, to_batch
 from gradbox.localization import Localization, Sample, Selection
 from gradbox.mapstore import MapStore, create_maps
 from gradbox.methods import Method
+from gradbox.progress import Track, silent
 from gradbox.results import Found, RunFolder, to_line
 
-Track = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Shows progress: passes on groups of images; so many images in all; a title."""
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
-
-
-def silent(groups: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
-    """No progress bar."""
-    return groups
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ def complain(message: str) -> None:
 
 
 def track(groups: Iterable[Any], count: int, title: str) -> Iterator[Any]:
-    """A progress bar on stderr over groups of images; an `execution.Track`."""
+    """A progress bar on stderr over groups of images; a `progress.Track`."""
     done = 0
     with counter(count, title) as show:
         for group in groups:
