@@ -214,6 +214,26 @@ def test_an_unreadable_image_is_skipped_and_named(shapes: Path, tmp_path: Path) 
     assert report.n_train + report.n_validation == 89
 
 
+def test_a_class_without_a_usable_image_is_refused(shapes: Path, tmp_path: Path) -> None:
+    shutil.copytree(shapes, tmp_path / "data")
+    for path in (tmp_path / "data/disc").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(UsageError, match="class 'disc' can be used, for instance disc/"):
+        train(str(tmp_path / "data"), out=tmp_path / "out", options=QUICK, device="cpu")
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+def test_a_training_of_very_few_steps_ends_well(tmp_path: Path, epochs: int) -> None:
+    """Two pictures of two classes: one to train with each, so there is one step an epoch."""
+    for label in ("disc", "cross"):
+        (tmp_path / label).mkdir()
+        for seed in range(2):
+            draw(label, seed).save(tmp_path / label / f"{seed}.png")
+    options = replace(QUICK, epochs=epochs)
+    report = train(str(tmp_path), out=tmp_path / ".out", options=options, device="cpu")
+    assert (report.n_train, report.n_validation, report.epochs) == (2, 2, epochs)
+
+
 def test_one_class_is_refused(shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes / "disc", tmp_path / "data/disc")
     with pytest.raises(UsageError, match="two or more"):
@@ -242,7 +262,9 @@ def test_a_source_without_image_labels_is_refused(text: str, hint: str) -> None:
         read_labels(text)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"lr": 0.0}, {"validation": 1.0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 1}, {"lr": 0.0}, {"validation": 1.0}, {"seed": -1}]
+)
 def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         TrainingOptions(**wrong)  # type: ignore[arg-type]

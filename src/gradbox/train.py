@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from gradbox.classifier import DTYPES, find_device
-from gradbox.execution import Track, silent
+from gradbox.errors import UsageError
 from gradbox.files import hash_file
 from gradbox.models import UNTRAINED, load_classifier
+from gradbox.progress import Track, silent
 from gradbox.training.folder import Progress, TrainingFolder
 from gradbox.training.labels import read_labels, split_by_class
 from gradbox.training.loop import Compute, Part, Trainer, score
@@ -140,7 +141,16 @@ def _epoch(
 def _parts(
     pixels: Pixels, class_names: Sequence[str], options: TrainingOptions
 ) -> tuple[Part, Part]:
-    """The images to train with and those to validate with."""
+    """The images to train with and those to validate with.
+
+    Raises:
+        UsageError: no image of a class is usable.
+    """
+    if unusable := set(class_names) - {str(sample.label) for sample in pixels.samples}:
+        raise UsageError(
+            f"no image of the class {min(unusable)!r} can be used, for instance "
+            f"{pixels.skipped[0]}; mend them or leave the class out"
+        )
     labels = torch.tensor([class_names.index(str(s.label)) for s in pixels.samples])
     split = split_by_class(pixels.samples, options.validation, options.seed)
     rows = (torch.tensor(indices) for indices in split)

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from gradbox.errors import UsageError
-from gradbox.execution import Track
 from gradbox.preprocessing import Preprocessing
+from gradbox.progress import Track
 from gradbox.training.augment import Augmentation
 from gradbox.training.network import Network
 from gradbox.training.pixels import Pixels
@@ -86,9 +86,10 @@ class Trainer:
             raise UsageError("freeze leaves nothing to train: the weights fill the whole network")
         from_weights = len(network.fresh) < len(list(module.parameters()))
         lr = options.lr or (_LR_FROM_WEIGHTS if from_weights else _LR_FROM_NOTHING)
-        steps = options.epochs * (len(images) // self.batch_size)
+        steps = 1 + options.epochs * (len(images) // self.batch_size)  # one past the last
         self.optimizer = torch.optim.AdamW(learned, lr=lr, weight_decay=_WEIGHT_DECAY)
-        self.scheduler = OneCycleLR(self.optimizer, lr, total_steps=steps, pct_start=_WARM_UP)
+        rise = max(_WARM_UP, 2 / steps)  # OneCycleLR divides by 0 where it has one step to rise
+        self.scheduler = OneCycleLR(self.optimizer, lr, total_steps=steps, pct_start=rise)
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes from epoch to epoch."""

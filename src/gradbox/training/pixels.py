@@ -11,10 +11,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gradbox.execution import Track
 from gradbox.loading import Loaded, load_batches
 from gradbox.localization import Sample
 from gradbox.preprocessing import Preprocessing
+from gradbox.progress import Track
 
 _BATCH = 64
 _WORKERS = 4

@@ -33,10 +33,10 @@ class TrainingOptions:
     dtype: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("size", "epochs", "batch_size", "patience"):
+        for name, least in {"size": 8, "epochs": 1, "batch_size": 2, "patience": 1}.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name}={value}: write a whole number, 1 or more")
+            if value is not None and value < least:
+                raise UsageError(f"{name}={value}: write a whole number, {least} or more")
         if self.lr is not None and not self.lr > 0:
             raise UsageError(f"lr={self.lr}: a learning rate is above 0, as in 0.003")
         if not 0 < self.validation < 1:
