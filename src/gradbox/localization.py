@@ -20,6 +20,8 @@ RGB = UInt8[np.ndarray, "h w 3"]
 ImageSource = str | Path | Image | np.ndarray | Callable[[], np.ndarray]
 """A file, a Pillow image, an (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a function
 that makes one."""
+Point = tuple[float, float]
+"""(x, y) in pixels of the original image; the middle of pixel i is i + 0.5."""
 MaskSource = Path | Callable[[], np.ndarray]
 """A file whose non-zero pixels are the object, or a function that returns an (h, w) bool array."""
 
@@ -104,7 +106,8 @@ class Localization:
 
     `boxes` (n, 4) are in original pixels. For each box: `labels` the class index or None,
     `label_scores` the probability of that class in [0, 1] (1.0 where no class was asked for),
-    `scores` how much the method trusts the box. `top_labels` are the five most probable classes,
+    `scores` how much the method trusts the box, and, if there are heat maps, `peaks` where its map
+    is highest (None for a map of zeros). `top_labels` are the five most probable classes,
     best first, empty where the head was not run. `heatmap` (h, w) lies over the network input,
     `mask` (H, W) over the original image; both belong to the main box.
     """
@@ -115,6 +118,7 @@ class Localization:
     labels: tuple[int | None, ...]
     label_scores: tuple[float, ...]
     scores: tuple[float, ...]
+    peaks: tuple[Point | None, ...] = ()
     top_labels: tuple[int, ...] = ()
     blank: bool = False
     heatmap: Float[np.ndarray, "h w"] | None = None
@@ -126,6 +130,10 @@ class Localization:
         if len(set(counts)) != 1:
             raise ValueError(
                 f"{self.image_id}: {counts} boxes, labels, label scores and scores: one each a box"
+            )
+        if len(self.peaks) not in (0, len(self.boxes)):
+            raise ValueError(
+                f"{self.image_id}: {len(self.peaks)} peaks, {len(self.boxes)} boxes: one each a box"
             )
         boxes = as_boxes(self.boxes)
         height, width = self.size

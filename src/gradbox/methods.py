@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 from gradbox.classifier import Classifier
 from gradbox.errors import UsageError
-from gradbox.estimators import ESTIMATORS, Whole
+from gradbox.estimators import ESTIMATORS
 from gradbox.localization import Localizer, Selection
+from gradbox.localizers import MapLocalizer, MapMaker
 from gradbox.regressor import Learned, Regressor
-from gradbox.sensitivity import Sensitivity, SensitivityLocalizer
+from gradbox.sensitivity import Sensitivity, SensitivityMaps
 from gradbox.specs import build, canonical
 
 METHODS: dict[str, type] = {"sensitivity": Sensitivity}
@@ -58,7 +59,7 @@ def build_method(method: str, box: str | None, classifier: Classifier) -> Method
     if regressor is not None:
         regressor.check(text, classifier.weights_hash)
     return Method(
-        localizer=SensitivityLocalizer(options, classifier, estimator),
+        localizer=MapLocalizer(_maker(options, classifier), estimator),
         method=text,
         box=canonical(estimator, ESTIMATORS),
         class_from=_class_from(options),
@@ -66,7 +67,7 @@ def build_method(method: str, box: str | None, classifier: Classifier) -> Method
     )
 
 
-def build_maps(method: str, classifier: Classifier) -> tuple[SensitivityLocalizer, str, ClassFrom]:
+def build_maps(method: str, classifier: Classifier) -> tuple[MapMaker, str, ClassFrom]:
     """A method that makes heat maps, for fitting: it, its canonical spec, where its class is from.
 
     Raises:
@@ -75,8 +76,11 @@ def build_maps(method: str, classifier: Classifier) -> tuple[SensitivityLocalize
     options: Any = build(method, METHODS)
     if not isinstance(options, Sensitivity):
         raise UsageError(f"{method} makes no heat map to fit on: use sensitivity")
-    localizer = SensitivityLocalizer(options, classifier, Whole())
-    return localizer, canonical(options, METHODS), _class_from(options)
+    return _maker(options, classifier), canonical(options, METHODS), _class_from(options)
+
+
+def _maker(options: Any, classifier: Classifier) -> MapMaker:
+    return SensitivityMaps(options, classifier)
 
 
 def _class_from(options: object) -> ClassFrom:

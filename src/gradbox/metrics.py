@@ -95,7 +95,8 @@ class Unit:
     `label` is the class that per-class tables use. `recognized` and `in_top5` say whether the
     classifier's best, or one of its five best classes is the unit's. `object_share` is the area
     of the largest true box over that of the image: it does not depend on the prediction, so the
-    size groups of two methods hold the same units.
+    size groups of two methods hold the same units. `pointed` says whether the peak of the box's
+    heat map hits a true box, None where there is no map.
     """
 
     image_id: str
@@ -106,6 +107,7 @@ class Unit:
     n_objects: int
     recognized: bool | None = None
     in_top5: bool | None = None
+    pointed: bool | None = None
 
     @classmethod
     def of(
@@ -118,6 +120,7 @@ class Unit:
         label: str | None = None,
         recognized: bool | None = None,
         in_top5: bool | None = None,
+        pointed: bool | None = None,
     ) -> "Unit":
         """Score a box against the true boxes, both in pixels of an image of `size` (h, w).
 
@@ -138,6 +141,7 @@ class Unit:
             n_objects=len(truth),
             recognized=recognized,
             in_top5=in_top5,
+            pointed=pointed,
         )
 
 
@@ -169,13 +173,14 @@ class Scores:
         """All numbers, ready for JSON and the same in whatever order the units came.
 
         `corloc_class_mean` and its like are unweighted means over the classes. Top-1 and top-5
-        localization count a box only when the class was right too; they, the accuracies and
-        `by_recognized` are None unless it is known for every unit. `iou_histogram` counts units
-        between `IOU_EDGES`.
+        localization count a box only when the class was right too; they, the accuracies,
+        `by_recognized` and `pointing_game` are None unless it is known for every unit.
+        `iou_histogram` counts units between `IOU_EDGES`.
         """
         hits = is_hit(self.ious, threshold, strict)
         margins = np.array([unit.center_margin for unit in self.units], dtype=np.float64)
         recognized = _known([unit.recognized for unit in self.units])
+        pointed = _known([unit.pointed for unit in self.units])
         table = partial(_table, threshold=threshold, strict=strict)
         labelled = [(unit.label, unit.iou) for unit in self.units if unit.label is not None]
         per_class = table(labelled, sorted({label for label, _ in labelled}))
@@ -191,6 +196,7 @@ class Scores:
             "mean_iou_class_min": min(
                 (row["mean_iou"] for row in per_class.values()), default=None
             ),
+            "pointing_game": None if pointed is None else _share(pointed),
             **_recognition("top1", recognized, hits),
             **_recognition("top5", _known([unit.in_top5 for unit in self.units]), hits),
             "center_correctness": {

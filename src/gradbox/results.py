@@ -45,6 +45,8 @@ def to_line(image_id: str, found: Found, naming: Naming) -> dict[str, Any]:
         "label_scores": [round(score, 6) for score in found.label_scores],
         "scores": [round(score, 6) for score in found.scores],
     }
+    if found.peaks:
+        line["peaks"] = [None if p is None else np.round(p, 3).tolist() for p in found.peaks]
     if found.top_labels:
         line["top_labels"] = list(found.top_labels)
     if found.blank:
@@ -75,6 +77,7 @@ def from_line(line: Mapping[str, Any]) -> Found:
         labels=tuple(line["labels"]),
         label_scores=tuple(line["label_scores"]),
         scores=tuple(line["scores"]),
+        peaks=tuple(None if p is None else tuple(p) for p in line.get("peaks", ())),
         top_labels=tuple(line.get("top_labels", ())),
         blank=line.get("blank", False),
         mask=_rle_to_mask(line["mask"]) if "mask" in line else None,

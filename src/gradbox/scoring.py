@@ -12,7 +12,7 @@ from gradbox.errors import UsageError
 from gradbox.estimators import mean_shares
 from gradbox.localization import Localization, Sample
 from gradbox.methods import ClassFrom
-from gradbox.metrics import Scores, Unit, is_hit
+from gradbox.metrics import Scores, Unit, is_hit, pointing_hit
 from gradbox.results import Found
 
 IndexOf = Callable[[str], int]
@@ -144,7 +144,16 @@ def _unit(
         label=truth.name if truth.index is None else naming(truth.index),
         recognized=truth.index == top[0] if known else None,
         in_top5=truth.index in top if known and class_from == "truth" else None,
+        pointed=_pointed(truth, localization, rows),
     )
+
+
+def _pointed(truth: TrueUnit, localization: Localization, rows: Sequence[int]) -> bool | None:
+    """The pointing game of one unit; a map of zeros points at nothing."""
+    if not rows or not localization.peaks:
+        return None
+    peak = localization.peaks[rows[0]]
+    return peak is not None and pointing_hit(np.array(peak), truth.boxes)
 
 
 def _index_or_none(name: str | None, index_of: IndexOf) -> int | None:
