@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -23,20 +22,26 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such weights file")
+    content: object
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
         raise UsageError(
-            f"{path}: cannot be read as weights ({reason}); give a .safetensors file, or one that "
-            "torch.load(weights_only=True) accepts"
+            f"{path}: cannot be read as weights: it holds no tensors, or code beside them, which is "
+            "not run; give a .safetensors file, or one that torch.load(weights_only=True) accepts"
         ) from error
+    except Exception as error:  # of any type: torch's reader looks into whatever the file holds
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UsageError(f"{path}: cannot be read as weights: {reason}") from error
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
         raise UsageError(f"{path}: holds no state dict (a mapping from names to tensors)")
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
