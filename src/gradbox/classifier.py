@@ -67,9 +67,10 @@ class Classifier:
         place, kind = find_device(device), _dtype(dtype)
         if kind == torch.float16 and place.type == "cpu":
             raise UsageError("--dtype float16 is slow and coarse on a cpu: use float32 or bfloat16")
-        own = _private_copy(module).to(place, kind)
-        if memory_format == "channels_last":
-            own = own.to(memory_format=torch.channels_last)
+        with torch.inference_mode(False):  # what is made in that mode cannot be differentiated
+            own = _private_copy(module).to(place, kind)
+            if memory_format == "channels_last":
+                own = own.to(memory_format=torch.channels_last)
         return cls(
             module=own,
             preprocessing=preprocessing or Preprocessing(),
@@ -123,7 +124,7 @@ class Classifier:
             choices = " or ".join(map(str, by_name))
             raise UsageError(f"the class name {text!r} stands for several classes: give {choices}")
         count = len(self.class_names)
-        if text.isdigit() and (int(text) < count or count == 0):
+        if text.isdecimal() and (int(text) < count or count == 0):
             return int(text)
         raise UsageError(
             f"{self.name} has no class {text!r}{nearest(text, self.class_names)}; "
@@ -155,9 +156,9 @@ def _private_copy(module: nn.Module) -> nn.Module:
     """A copy in evaluation mode that shares the tensors but neither flags nor hooks."""
     shared: dict[int, object] = {}
     for parameter in module.parameters():
-        shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
+        shared[id(parameter)] = nn.Parameter(_shared(parameter), requires_grad=False)
     for buffer in module.buffers():
-        shared[id(buffer)] = buffer.detach()
+        shared[id(buffer)] = _shared(buffer)
     try:
         return copy.deepcopy(module, shared).eval()
     except (RuntimeError, TypeError) as error:
@@ -165,6 +166,10 @@ def _private_copy(module: nn.Module) -> nn.Module:
             f"the module cannot be copied ({error}); gradbox works on a copy so that yours stays "
             "as it is: remove old-style weight norm, locks and other things that do not copy"
         ) from error
+
+
+def _shared(tensor: Tensor) -> Tensor:
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 
 def find_device(text: str) -> torch.device:
