@@ -30,8 +30,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UsageError(
-            f"{path}: cannot be read as weights: it holds no tensors, or code beside them, which is "
-            "not run; give a .safetensors file, or one that torch.load(weights_only=True) accepts"
+            f"{path}: cannot be read as weights: it holds no tensors, or code beside them, which "
+            "is not run; give a .safetensors file, or one that torch.load(weights_only=True) reads"
         ) from error
     except Exception as error:  # of any type: torch's reader looks into whatever the file holds
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
