@@ -86,8 +86,8 @@ def forward(
         raise ValueError("head=False needs at least one layer to stop at")
     activations: dict[str, Tensor] = {}
 
-    def record(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+    def record(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
             if name in activations:
                 raise UsageError(
                     f"the layer {name!r} runs more than once a pass: name the block around it"
@@ -95,6 +95,7 @@ def forward(
             activations[name] = output
             if not head and len(activations) == len(modules):
                 raise _Stop
+            return output.clone()  # what follows may be in place
 
         return hook
 
