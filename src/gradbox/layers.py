@@ -18,7 +18,8 @@ from gradbox.classifier import Classifier
 from gradbox.errors import UsageError
 from gradbox.gradients import Call, trace
 
-_PASSING = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten, nn.LayerNorm)
+_SAME = (nn.Dropout, nn.Dropout2d, nn.Identity)
+"""In evaluation mode they return their input itself, so they make no activation."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,12 @@ def spatial_layers(classifier: Classifier) -> Sequence[Layer]:
     the block's name, after the block's last ReLU.
     """
     calls = _calls(classifier)
-    head = max(i for i, call in enumerate(calls) if _owns_parameters(call.module))
-    before = [call for call in calls[:head] if isinstance(call.output, Tensor)]
+    owners = [i for i, call in enumerate(calls) if _owns_parameters(call.module)]
+    before = [
+        call
+        for call in calls[: max(owners, default=len(calls))]
+        if isinstance(call.output, Tensor) and not isinstance(call.module, _SAME)
+    ]
     grid = _grid(before)
     by_tensor: dict[int, list[Call]] = {}
     for call in before:
@@ -103,13 +108,14 @@ def _owns_parameters(module: nn.Module) -> bool:
 
 def _passes(module: nn.Module) -> bool:
     kind = type(module).__name__
-    return isinstance(module, _PASSING) or "Pool" in kind or kind == "Permute"
+    return isinstance(module, (nn.Flatten, nn.LayerNorm)) or "Pool" in kind or kind == "Permute"
 
 
 def _is_spatial(output: object) -> bool:
-    if not isinstance(output, Tensor):
+    """Whether it is (1, c, h, w), (1, h, w, c) or (1, tokens, c); windows of an image are not."""
+    if not isinstance(output, Tensor) or output.dim() not in (3, 4):
         return False
-    return output.dim() == 3 or (output.dim() == 4 and min(sorted(output.shape[1:])[:2]) > 1)
+    return len(output) == 1 and min(output.shape[1:]) > 1
 
 
 def _grid(calls: Sequence[Call]) -> int | None:
