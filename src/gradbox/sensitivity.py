@@ -16,7 +16,7 @@ from gradbox.heatmaps import Reduce, reduce_channels
 from gradbox.layers import Layer, last_convolutional_layer
 from gradbox.localization import Batch
 from gradbox.localizers import MapsOfImage, label_maps, slots
-from gradbox.targets import Score, class_score, labels_to_locate, layer_mean
+from gradbox.targets import NO_CLASS, Score, class_score, labels_to_locate, layer_mean
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class SensitivityMaps:
         wanted = self.options.target == "layer_mean" or self.options.layer is not None
         return last_convolutional_layer(classifier) if wanted else None
 
+    @cached_property
+    def _function(self) -> Target:
+        target = self.options.target
+        return target if callable(target) else load_function(target)
+
     def maps(self, batch: Batch) -> Sequence[MapsOfImage]:
         """The maps of each image, one for each class asked for, main class first.
 
@@ -68,8 +73,8 @@ class SensitivityMaps:
         return label_maps(outputs.logits, labels, self._heatmaps(outputs, labels))
 
     def _forward(self, batch: Batch) -> Outputs:
-        no_class = batch.selection.top == 0 and all(given is None for given in batch.labels)
-        if no_class and self.options.target == "class_score":
+        unknown = [given is None and batch.selection == NO_CLASS for given in batch.labels]
+        if any(unknown) and self.options.target == "class_score":
             raise UsageError(
                 "a class score needs a class: for none at all, use 'sensitivity(target=layer_mean)'"
             )
@@ -77,7 +82,7 @@ class SensitivityMaps:
             self.classifier,
             self.classifier.normalize(batch.pixels),
             layers=[self.layer.name] if self.layer else [],
-            head=not (no_class and self.options.target == "layer_mean"),
+            head=not (all(unknown) and self.options.target == "layer_mean"),
         )
 
     def _heatmaps(
@@ -105,7 +110,7 @@ class SensitivityMaps:
         if target == "layer_mean":
             assert layer is not None
             return [lambda out: layer_mean(out.activations[layer.name], layer.prefix_tokens)]
-        return [target if callable(target) else load_function(target)]
+        return [self._function]
 
 
 def _class_target(labels: torch.Tensor, score: Score) -> Target:

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gradbox.errors import UsageError
 from gradbox.localization import Batch, Selection
 
 Score = Literal["logit", "probability"]
+NO_CLASS = Selection(top=0)
 
 
 def class_score(
@@ -44,8 +46,17 @@ def labels_to_locate(
     """The classes of each image: those given, else those selected; (None,) where none is wanted.
 
     `logits` may be None only where no class is wanted.
+
+    Raises:
+        UsageError: a class is given that the network does not have.
     """
-    if logits is None or (batch.selection.top == 0 and batch.selection.near_top is None):
+    if logits is None:
+        return [given or (None,) for given in batch.labels]
+    count = logits.shape[1]
+    for label in (label for given in batch.labels for label in given or ()):
+        if not 0 <= label < count:
+            raise UsageError(f"class {label}: the network has {count} classes, from 0 on")
+    if batch.selection == NO_CLASS:
         return [given or (None,) for given in batch.labels]
     probabilities = logits.softmax(dim=1)
     return [
