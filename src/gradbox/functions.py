@@ -1,6 +1,7 @@
 """A function that a user names as `path/file.py:function`; loading it runs the file."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def load_function(spec: str, root: Path = Path()) -> Callable[..., Any]:
     assert module_spec is not None
     assert module_spec.loader is not None
     code = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_spec.name] = code  # dataclasses look there for the module they stand in
     module_spec.loader.exec_module(code)
     function = getattr(code, name, None)
     if not callable(function):
