@@ -89,9 +89,16 @@ def test_without_the_head_the_pass_stops_at_the_last_layer_asked_for():
 
 def test_a_layer_is_recorded_as_it_was_when_it_ran():
     classifier = networks.classifier()
-    outputs = forward(classifier, images(classifier), layers=["features", "features.4"])
-    assert outputs.activations["features"] is outputs.activations["features.4"]
-    assert (outputs.activations["features"] >= 0).all()
+    # A ReLU in place follows features.1: the record keeps its negative numbers, head or not.
+    outputs = [
+        forward(classifier, images(classifier), layers=["features.1"], head=head)
+        for head in (True, False)
+    ]
+    before, stopped = (out.activations["features.1"] for out in outputs)
+    assert torch.equal(before, stopped)
+    assert (before < 0).any()
+    # It is part of the graph: the logits can be differentiated with regard to it.
+    assert gradient(outputs[0].logits[:, 0], before).any()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import pytest
 import torch
 from networks import batch, pixels
 
+from gradbox.errors import UsageError
 from gradbox.localization import Selection
 from gradbox.targets import (
     class_score,
@@ -67,6 +68,13 @@ def test_given_labels_win_and_the_rest_are_selected():
 def test_without_a_head_or_a_selection_no_class_is_chosen():
     none = batch(pixels(2), labels=[(1,), None], selection=Selection(top=0))
     assert labels_to_locate(LOGITS, none) == labels_to_locate(None, none) == [(1,), (None,)]
+
+
+@pytest.mark.parametrize("selection", [Selection(), Selection(top=0)])
+@pytest.mark.parametrize("label", [3, -1])
+def test_a_class_that_the_network_does_not_have_is_refused(selection: Selection, label: int):
+    with pytest.raises(UsageError, match=f"class {label}: the network has 3 classes"):
+        labels_to_locate(LOGITS, batch(pixels(2), labels=[(1, label), None], selection=selection))
 
 
 @pytest.mark.parametrize("options", [{"top": -1}, {"near_top": 0.0}, {"near_top": 1.5}])
