@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gradbox.classifier import Classifier
+from gradbox.dam import Dam, DamLocalizer
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.localization import Localizer, Selection
@@ -12,7 +13,7 @@ from gradbox.regressor import Learned, Regressor
 from gradbox.sensitivity import Sensitivity, SensitivityMaps
 from gradbox.specs import build, canonical
 
-METHODS: dict[str, type] = {"sensitivity": Sensitivity}
+METHODS: dict[str, type] = {"sensitivity": Sensitivity, "dam": Dam}
 DEFAULT_METHOD = "sensitivity"
 DEFAULT_BOX = "mass"
 
@@ -54,6 +55,15 @@ def build_method(method: str, box: str | None, classifier: Classifier) -> Method
     """
     options: Any = build(method, METHODS)
     text = canonical(options, METHODS)
+    if isinstance(options, Dam):
+        if box is not None:
+            raise UsageError(f"{method} makes its own boxes: leave out the box {box}")
+        return Method(
+            localizer=DamLocalizer(options, classifier),
+            method=text,
+            box=None,
+            class_from=_class_from(options),
+        )
     estimator: Any = build(box or DEFAULT_BOX, ESTIMATORS)
     regressor = estimator.regressor if isinstance(estimator, Learned) else None
     if regressor is not None:
