@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from gradbox.mapstore import open_maps
     from gradbox.metrics import Scores, Unit
     from gradbox.models import load_classifier
-    from gradbox.pipeline import Part, evaluate, fit, localize, locate
+    from gradbox.pipeline import evaluate, fit, localize, locate
     from gradbox.preprocessing import Preprocessing
     from gradbox.regressor import Regressor
     from gradbox.results import read_predictions
     from gradbox.sensitivity import Sensitivity
+    from gradbox.trial import Part
 
 __all__ = [
     "Batch",
@@ -68,7 +69,7 @@ _HOMES = {
     "Localizer": "localization",
     "Mass": "estimators",
     "Outputs": "gradients",
-    "Part": "pipeline",
+    "Part": "trial",
     "Preprocessing": "preprocessing",
     "Region": "localization",
     "Regressor": "regressor",

@@ -14,11 +14,12 @@ from gradbox.errors import ImageError, UsageError, nearest
 from gradbox.exports import FORMATS
 from gradbox.images import load_rgb
 from gradbox.loading import WORKERS, Failed, Loaded, load_batches, to_batch
-from gradbox.localization import Localization, Sample, Selection
+from gradbox.localization import RGB, Localization, Sample, Selection
+from gradbox.localizers import MapLocalizer, MapMaker, MapsOfImage
 from gradbox.mapstore import MapStore, create_maps
 from gradbox.methods import Method
 from gradbox.progress import Track, silent
-from gradbox.results import Found, RunFolder, to_line
+from gradbox.results import Found, RunFolder, read_predictions, to_line
 
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
 
@@ -59,31 +60,69 @@ class Plan:
     labels_of: LabelsOf
     selection: Selection
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What `run.json` says of the classifier and the method."""
+        layer = getattr(self.method.localizer, "layer", None)
+        return {
+            "model": self.classifier.name,
+            "weights_hash": self.classifier.weights_hash,
+            "dtype": str(self.classifier.dtype).removeprefix("torch."),
+            "preprocessing": str(self.classifier.preprocessing),
+            "layer": str(layer) if layer else None,
+            "method": self.method.method,
+            "box": self.method.box,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lane:
+    """One plan on its way into a folder, and maybe its heat maps into another."""
+
+    folder: RunFolder
+    plan: Plan
+    save_maps: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a job did: the images in its folder, those that failed with the reason, the scores."""
+
+    folder: Path
+    n_images: int
+    failures: Mapping[str, str]
+    metrics: Mapping[str, Any] | None = None
+
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """One batch of a plan: what was loaded, what was found, and the seconds of the method alone."""
+    """One batch: what was loaded, and of each plan what it found and the seconds of its method."""
 
     loaded: Sequence[Loaded | Failed]
-    found: Sequence[Found]
-    seconds: float
+    found: Sequence[Sequence[Found]]
+    seconds: Sequence[float]
+
+    def __len__(self) -> int:
+        return len(self.loaded)
 
 
-def chunks(plan: Plan, *, batch_size: int, workers: int, details: bool) -> Iterator[Chunk]:
-    """The plan, batch by batch, in the order of its samples."""
+def chunks(
+    plans: Sequence[Plan], *, batch_size: int, workers: int, details: bool
+) -> Iterator[Chunk]:
+    """The samples of the first plan, batch by batch, in order, through all plans.
+
+    Plans with the same maker of heat maps share its maps; its seconds count in each of them. The
+    classifiers' preprocessing has to be the same.
+    """
+    preprocessing = plans[0].classifier.preprocessing
     for loaded in load_batches(
-        plan.samples, plan.classifier.preprocessing, batch_size=batch_size, workers=workers
+        plans[0].samples, preprocessing, batch_size=batch_size, workers=workers
     ):
         usable = [one for one in loaded if isinstance(one, Loaded)]
-        started = perf_counter()
-        results: Iterator[Found] = iter(())
-        if usable:
-            batch = to_batch(usable, plan.labels_of, plan.selection)
-            results = iter(plan.method.localizer.localize(batch, details=details))
-        seconds = perf_counter() - started
-        found = [one.error if isinstance(one, Failed) else next(results) for one in loaded]
-        marked = [_mark_blank(one, f) for one, f in zip(loaded, found, strict=True)]
-        yield Chunk(loaded, marked, seconds)
+        made: _Made = {}
+        results = [_localize(plan, usable, made, details) for plan in plans]
+        found = [_in_order(loaded, of_plan) for of_plan, _ in results]
+        yield Chunk(loaded, found, [seconds for _, seconds in results])
 
 
 def run_into(
@@ -93,65 +132,136 @@ def run_into(
 
     `with_truth` draws the true boxes into the pictures.
     """
-    samples = list(plan.samples)
-    todo = replace(plan, samples=[s for s in samples if s.image_id not in folder.done])
-    count = len(samples) - len(folder.done)
-    store = _store(samples, plan, running)
-    seconds, n_run = 0.0, 0
+    lane = Lane(folder=folder, plan=plan, save_maps=running.save_maps)
+    return run_together([lane], running, with_truth=with_truth)[0]
+
+
+def run_together(
+    lanes: Sequence[Lane], running: Running, *, with_truth: bool = False
+) -> list[dict[str, float]]:
+    """`run_into` for several plans over the same images at once, see `chunks`."""
+    samples = list(lanes[0].plan.samples)
+    seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in lanes]
+    open_lanes = [i for i, lane in enumerate(lanes) if len(lane.folder.done) < len(samples)]
+    if not open_lanes:
+        return seconds
+    done = frozenset.intersection(*(lanes[i].folder.done for i in open_lanes))
+    todo = [sample for sample in samples if sample.image_id not in done]
+    stores = [_store(samples, lane) for lane in lanes]
     groups = chunks(
-        todo,
+        [replace(lanes[i].plan, samples=todo) for i in open_lanes],
         batch_size=running.batch_size,
         workers=running.workers,
-        details=running.pictures or store is not None,
+        details=running.pictures or any(store is not None for store in stores),
     )
-    for chunk in running.track(groups, count, "localizing"):
-        pairs = list(zip(chunk.loaded, chunk.found, strict=True))
-        for loaded, found in pairs:
-            if isinstance(loaded, Failed) or isinstance(found, ImageError):
-                continue
-            if store is not None and found.heatmap is not None:
-                store.put(found.image_id, found.heatmap)
-            if running.pictures:
-                _draw(folder, plan, loaded, found, with_truth=with_truth)
-        naming = plan.classifier.class_name
-        folder.append(
-            [to_line(loaded.sample.image_id, found, naming) for loaded, found in pairs],
-            {x.sample.image_id: x.sha256 for x in chunk.loaded if isinstance(x, Loaded)},
-        )
-        seconds += chunk.seconds
-        n_run += len(pairs)
-    if store is not None:
-        store.finish()
-    return {"method": seconds, "images": n_run}
+    for chunk in running.track(groups, len(todo), "localizing"):
+        for i, found, took in zip(open_lanes, chunk.found, chunk.seconds, strict=True):
+            _record(lanes[i], stores[i], chunk.loaded, found, running, with_truth)
+            seconds[i] = {
+                "method": seconds[i]["method"] + took,
+                "images": seconds[i]["images"] + len(chunk),
+            }
+    for store in stores:
+        if store is not None:
+            store.finish()
+    return seconds
 
 
-def _store(samples: Sequence[Sample], plan: Plan, running: Running) -> MapStore | None:
-    if running.save_maps is None:
-        return None
-    about: Mapping[str, Any] = {
-        "method": plan.method.method,
-        "model": plan.classifier.name,
-        "weights_hash": plan.classifier.weights_hash,
-    }
-    size = plan.classifier.preprocessing.size
-    return create_maps(running.save_maps, [s.image_id for s in samples], size, about)
+def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]) -> Report:
+    """Close the folder, write the other formats and count what failed.
+
+    Where no image was run, the seconds of the earlier call are kept.
+    """
+    folder.finish(seconds=seconds if seconds["images"] else folder.facts.get("seconds", seconds))
+    failures, n_images = {}, 0
+    for image_id, found in read_predictions(folder.predictions):
+        n_images += 1
+        if isinstance(found, ImageError):
+            failures[image_id] = str(found)
+    for name in running.formats:
+        good = (f for _, f in read_predictions(folder.predictions) if isinstance(f, Localization))
+        FORMATS[name](good, plan.classifier.class_name, folder.path)
+    return Report(folder=folder.path, n_images=n_images, failures=failures)
 
 
-def _draw(
-    folder: RunFolder, plan: Plan, loaded: Loaded, found: Localization, *, with_truth: bool
+_Made = dict[MapMaker, tuple[Sequence[MapsOfImage], float]]
+"""The maps of one batch and the seconds they took, by who made them."""
+
+
+def _localize(
+    plan: Plan, usable: Sequence[Loaded], made: _Made, details: bool
+) -> tuple[Sequence[Found], float]:
+    """What a plan finds in the images of a batch, and the seconds of its method."""
+    if not usable:
+        return [], 0.0
+    batch, localizer = to_batch(usable, plan.labels_of, plan.selection), plan.method.localizer
+    started = perf_counter()
+    if not isinstance(localizer, MapLocalizer):
+        return localizer.localize(batch, details=details), perf_counter() - started
+    if localizer.maker not in made:
+        maps = localizer.maker.maps(batch)
+        made[localizer.maker] = maps, perf_counter() - started
+    maps, making = made[localizer.maker]
+    started = perf_counter()
+    return localizer.boxes(batch, maps, details=details), making + perf_counter() - started
+
+
+def _in_order(loaded: Sequence[Loaded | Failed], found: Sequence[Found]) -> list[Found]:
+    """What was found in the usable images, with the failed ones put back in their places."""
+    rest = iter(found)
+    return [
+        one.error if isinstance(one, Failed) else _mark_blank(one, next(rest)) for one in loaded
+    ]
+
+
+def _record(
+    lane: Lane,
+    store: MapStore | None,
+    loaded: Sequence[Loaded | Failed],
+    found: Sequence[Found],
+    running: Running,
+    with_truth: bool,
 ) -> None:
-    naming = plan.classifier.class_name
-    drawn = picture(
+    """Write what one plan found in one batch, but for images that its folder holds already."""
+    lines, hashes = [], {}
+    for one, result in zip(loaded, found, strict=True):
+        image_id = one.sample.image_id
+        if image_id in lane.folder.done:
+            continue
+        lines.append(to_line(image_id, result, lane.plan.classifier.class_name))
+        if isinstance(one, Failed):
+            continue
+        hashes[image_id] = one.sha256
+        if isinstance(result, ImageError):
+            continue
+        if store is not None and result.heatmap is not None:
+            store.put(image_id, result.heatmap)
+        if running.pictures:
+            drawn = draw(one, result, lane.plan.classifier, with_truth=with_truth)
+            save_picture(lane.folder.path / "pictures" / f"{image_id}.jpg", drawn)
+    lane.folder.append(lines, hashes)
+
+
+def _store(samples: Sequence[Sample], lane: Lane) -> MapStore | None:
+    if lane.save_maps is None:
+        return None
+    about = {key: lane.plan.about[key] for key in ("method", "model", "weights_hash")}
+    size = lane.plan.classifier.preprocessing.size
+    return create_maps(lane.save_maps, [s.image_id for s in samples], size, about)
+
+
+def draw(loaded: Loaded, found: Localization, classifier: Classifier, *, with_truth: bool) -> RGB:
+    """The picture of one result; `with_truth` draws the true boxes too."""
+    return picture(
         load_rgb(loaded.sample.source),
         found,
-        names=[naming(label) for label in found.labels],
+        names=[classifier.class_name(label) for label in found.labels],
         frame=loaded.frame,
         truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),
     )
-    save_picture(folder.path / "pictures" / f"{found.image_id}.jpg", drawn)
 
 
-def _mark_blank(loaded: Loaded | Failed, found: Found) -> Found:
-    if isinstance(found, Localization) and isinstance(loaded, Loaded) and loaded.blank:
+def _mark_blank(loaded: Loaded, found: Found) -> Found:
+    if isinstance(found, Localization) and loaded.blank:
         return replace(found, blank=True)
     return found

@@ -1,9 +1,7 @@
 """The jobs: `localize`, `locate`, `fit` and `evaluate`, plain functions behind the command line."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from gradbox.classifier import Classifier
-from gradbox.datasets import Dataset, limit, split
+from gradbox.datasets import Dataset
 from gradbox.errors import ImageError, UsageError
 from gradbox.estimators import ESTIMATORS
-from gradbox.execution import LabelsOf, Plan, Running, chunks, run_into
-from gradbox.exports import FORMATS
+from gradbox.execution import Plan, Report, Running, chunks, finish, run_into
 from gradbox.files import write_json
-from gradbox.loading import WORKERS, Loaded, hash_source, load_batches, to_batch
-from gradbox.localization import ImageSource, Localization, Sample, Selection
+from gradbox.gallery import gallery
+from gradbox.loading import WORKERS, Loaded, load_batches, to_batch
+from gradbox.localization import ImageSource, Sample, Selection
 from gradbox.methods import (
     DEFAULT_METHOD,
     ClassFrom,
@@ -30,42 +28,10 @@ from gradbox.methods import (
 from gradbox.regression import TrainingBatch, targets_for
 from gradbox.regression import fit as fit_regressor
 from gradbox.regressor import Regressor, Ridge, Sgd
-from gradbox.results import Found, RunFolder, open_run, read_predictions
-from gradbox.scoring import TrueUnit, baselines, score, summary, true_units
+from gradbox.report import write_report
+from gradbox.results import Found, open_run, read_predictions
 from gradbox.specs import build
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Which images of a data set are used: one part of a random split, then a random sample.
-
-    `shares` are the sizes of the parts, `number` counts from 1, `limit` is a number of images.
-    """
-
-    shares: tuple[float, ...] = ()
-    number: int = 1
-    seed: int = 0
-    limit: int | None = None
-
-    def of(self, samples: Sequence[Sample]) -> Sequence[Sample]:
-        """The images of this part."""
-        part = split(samples, self.shares, self.number, self.seed) if self.shares else samples
-        return part if self.limit is None else limit(part, self.limit, self.seed)
-
-    def others(self, samples: Sequence[Sample]) -> Sequence[Sample]:
-        """The images of the split's other parts: what may be fitted on."""
-        numbers = (n for n in range(1, len(self.shares) + 1) if n != self.number)
-        return list(chain.from_iterable(split(samples, self.shares, n, self.seed) for n in numbers))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a job did: the images in its folder, those that failed with the reason, the scores."""
-
-    folder: Path
-    n_images: int
-    failures: Mapping[str, str]
-    metrics: Mapping[str, Any] | None = None
+from gradbox.trial import Part, labels_of_units, prepare, with_units
 
 
 def localize(
@@ -99,8 +65,8 @@ def localize(
         for i, s in enumerate(sources)
     )
     plan = _plan(samples, classifier, build_method(method, box, classifier), labels, selection)
-    for chunk in chunks(plan, batch_size=batch_size, workers=WORKERS, details=details):
-        yield from chunk.found
+    for chunk in chunks([plan], batch_size=batch_size, workers=WORKERS, details=details):
+        yield from chunk.found[0]
 
 
 def locate(
@@ -127,7 +93,7 @@ def locate(
     call = {
         "command": "locate",
         "images": len(samples),
-        **_about(plan),
+        **plan.about,
         "labels": list(labels),
         "top": plan.selection.top,
         "near_top": plan.selection.near_top,
@@ -135,7 +101,7 @@ def locate(
     about = {"supervision": ready.supervision(given_labels=bool(labels))}
     folder = open_run(out, call, about, overwrite=running.overwrite)
     seconds = run_into(folder, plan, running)
-    return _finish(folder, plan, running, seconds)
+    return finish(folder, plan, running, seconds)
 
 
 def evaluate(
@@ -161,45 +127,35 @@ def evaluate(
             regressor that was fitted on an image that is scored.
     """
     started = perf_counter()
-    running, part = running or Running(), part or Part()
-    ready = build_method(method, box, classifier)
-    chosen = class_from or ready.class_from
-    selected = part.of(dataset.samples)
-    samples, units = _with_units(dataset, selected, classifier, chosen)
-    _refuse_training_images(ready, samples)
-    plan = Plan(
-        samples=samples,
-        classifier=classifier,
-        method=ready,
-        labels_of=_labels_of(units, chosen),
-        selection=selection_for(chosen),
+    running = running or Running()
+    trial = prepare(
+        dataset,
+        build_method(method, box, classifier),
+        classifier,
+        class_from=class_from,
+        part=part or Part(),
+        strict=strict,
     )
-    call = {
-        "command": "evaluate",
-        "dataset": dataset.spec,
-        "split": list(part.shares),
-        "part": part.number if part.shares else None,
-        "seed": part.seed,
-        "limit": part.limit,
-        "class_from": chosen,
-        "strict": strict,
-        **_about(plan),
-    }
-    supervision = ready.supervision(given_labels=chosen == "truth")
-    folder = open_run(out, call, {"supervision": supervision}, overwrite=running.overwrite)
-    seconds = run_into(folder, plan, running, with_truth=True)
-    report = _finish(folder, plan, running, seconds)
+    folder = trial.open(out, overwrite=running.overwrite)
+    seconds = run_into(folder, trial.plan, running, with_truth=True)
+    report = finish(folder, trial.plan, running, seconds)
     found = dict(read_predictions(folder.predictions))
-    fitting = part.others(dataset.samples)
+    scores = trial.score(found)
     metrics = {
-        "supervision": supervision,
-        **summary(score(units, found, chosen, classifier.class_name), strict=strict),
-        "n_failed": len(report.failures),
-        "n_without_unit": len(selected) - len(samples),
-        "baselines": baselines(units, found, fitting=fitting or samples, oracle=not fitting),
+        **trial.metrics(scores, found),
+        **trial.context(found, folder.hashes),
         "seconds": {"total": perf_counter() - started, **seconds},
     }
     write_json(out / "metrics.json", metrics)
+    write_report(
+        out / "report.html",
+        title=f"{trial.name} on {dataset.spec}",
+        runs={trial.name: metrics},
+        context=metrics,
+        cases=gallery(trial, scores),
+        failures=report.failures,
+        facts=folder.facts,
+    )
     return replace(report, metrics=metrics)
 
 
@@ -229,8 +185,8 @@ def fit(
     localizer, text, usual = build_maps(method, classifier)
     chosen = class_from or usual
     selected = (part or Part()).of(dataset.samples)
-    samples, units = _with_units(dataset, selected, classifier, chosen)
-    labels_of, selection = _labels_of(units, chosen), selection_for(chosen)
+    samples, units = with_units(dataset, selected, classifier, chosen)
+    labels_of, selection = labels_of_units(units, chosen), selection_for(chosen)
 
     def rows() -> Iterator[TrainingBatch]:
         loaded = load_batches(
@@ -278,67 +234,3 @@ def _plan(
         labels_of=lambda _: indices,
         selection=selection or selection_for(method.class_from),
     )
-
-
-def _about(plan: Plan) -> dict[str, Any]:
-    classifier, method = plan.classifier, plan.method
-    return {
-        "model": classifier.name,
-        "weights_hash": classifier.weights_hash,
-        "dtype": str(classifier.dtype).removeprefix("torch."),
-        "preprocessing": str(classifier.preprocessing),
-        "layer": str(layer) if (layer := getattr(method.localizer, "layer", None)) else None,
-        "method": method.method,
-        "box": method.box,
-    }
-
-
-def _finish(
-    folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]
-) -> Report:
-    folder.finish(seconds=seconds)
-    failures, n_images = {}, 0
-    for image_id, found in read_predictions(folder.predictions):
-        n_images += 1
-        if isinstance(found, ImageError):
-            failures[image_id] = str(found)
-    for name in running.formats:
-        good = (f for _, f in read_predictions(folder.predictions) if isinstance(f, Localization))
-        FORMATS[name](good, plan.classifier.class_name, folder.path)
-    return Report(folder=folder.path, n_images=n_images, failures=failures)
-
-
-def _with_units(
-    dataset: Dataset, selected: Sequence[Sample], classifier: Classifier, class_from: ClassFrom
-) -> tuple[Sequence[Sample], Mapping[str, Sequence[TrueUnit]]]:
-    """The images that have something to score, and what."""
-    index_of = cache(classifier.class_index)
-    units = {s.image_id: true_units(s, class_from, index_of) for s in selected if len(s.boxes)}
-    samples = [sample for sample in selected if units.get(sample.image_id)]
-    if not samples:
-        raise UsageError(f"{dataset.spec}: none of {len(selected)} images has a box with its class")
-    return samples, {sample.image_id: units[sample.image_id] for sample in samples}
-
-
-def _labels_of(units: Mapping[str, Sequence[TrueUnit]], class_from: ClassFrom) -> LabelsOf:
-    def given(sample: Sample) -> tuple[int, ...]:
-        return tuple(u.index for u in units[sample.image_id] if u.index is not None)
-
-    return given if class_from == "truth" else lambda _: None
-
-
-def _refuse_training_images(method: Method, samples: Sequence[Sample]) -> None:
-    if method.regressor is None:
-        return
-    hashes = {}
-    for sample in samples:
-        try:
-            hashes[hash_source(sample.source)] = sample.image_id
-        except (ImageError, OSError):
-            continue  # it cannot have been fitted on, and is reported when its turn comes
-    if seen := method.regressor.trained_on(hashes):
-        example = min(hashes[digest] for digest in seen)
-        raise UsageError(
-            f"{method.box} was fitted on {len(seen)} of these images ({example}, ...): scoring "
-            "them would be testing on the training set; take another --part of the --split"
-        )

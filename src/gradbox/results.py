@@ -116,6 +116,18 @@ class RunFolder:
         _drop_torn_line(self._partial(HASHES))
         return frozenset(image for image, _ in read_predictions(partial))
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` says."""
+        facts: dict[str, Any] = json.loads((self.path / RUN).read_text("utf-8"))
+        return facts
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of each image of a finished run that could be read, by image id."""
+        lines = (self.path / HASHES).read_text("utf-8").splitlines()
+        return {image: digest for digest, image in (line.split("  ", 1) for line in lines)}
+
     def append(self, lines: Iterable[Mapping[str, Any]], hashes: Mapping[str, str]) -> None:
         """Add lines, and the SHA-256 of their images, to the unfinished files."""
         with self._partial(HASHES).open("a", encoding="utf-8") as stream:

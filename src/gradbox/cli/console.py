@@ -43,7 +43,7 @@ def track(groups: Iterable[Any], count: int, title: str) -> Iterator[Any]:
     with counter(count, title) as show:
         for group in groups:
             yield group
-            done += len(getattr(group, "found", group))
+            done += len(group)
             show(done)
 
 

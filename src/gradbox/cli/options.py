@@ -108,7 +108,7 @@ def to_dataset(text: str) -> Any:
 def to_part(split: str | None, number: int, seed: int, limit: int | None) -> Any:
     """The part of --split, --part, --seed and --limit."""
     from gradbox.datasets import parse_split
-    from gradbox.pipeline import Part
+    from gradbox.trial import Part
 
     if split is None and number != 1:
         raise UsageError(f"--part {number} needs a --split, as in --split 0.5/0.5")

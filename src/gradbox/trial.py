@@ -1,0 +1,237 @@
+"""A method on trial: one data set, its scored units, and what came of it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from gradbox.classifier import Classifier
+from gradbox.datasets import Dataset, limit, split
+from gradbox.errors import ImageError, UsageError
+from gradbox.execution import LabelsOf, Plan
+from gradbox.loading import hash_source
+from gradbox.localization import Localization, Sample
+from gradbox.methods import ClassFrom, Method, selection_for
+from gradbox.metrics import Scores
+from gradbox.results import Found, RunFolder, open_run
+from gradbox.scoring import TrueUnit, baselines, score, summary, true_units
+
+Units = Mapping[str, Sequence[TrueUnit]]
+"""The scored units of each image, by image id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Which images of a data set are used: one part of a random split, then a random sample.
+
+    `shares` are the sizes of the parts, `number` counts from 1, `limit` is a number of images.
+    """
+
+    shares: tuple[float, ...] = ()
+    number: int = 1
+    seed: int = 0
+    limit: int | None = None
+
+    def of(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The images of this part."""
+        part = split(samples, self.shares, self.number, self.seed) if self.shares else samples
+        return part if self.limit is None else limit(part, self.limit, self.seed)
+
+    def others(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The images of the split's other parts: what may be fitted on."""
+        numbers = (n for n in range(1, len(self.shares) + 1) if n != self.number)
+        return list(chain.from_iterable(split(samples, self.shares, n, self.seed) for n in numbers))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What `run.json` says of it."""
+        return {
+            "split": list(self.shares),
+            "part": self.number if self.shares else None,
+            "seed": self.seed,
+            "limit": self.limit,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """A plan whose samples have units to score; make it with `prepare`.
+
+    `n_without_unit` images of the part have nothing to score. `box` names the way to the box where
+    the method's own canonical one holds the path of a file.
+    """
+
+    dataset: Dataset
+    part: Part
+    plan: Plan
+    units: Units
+    class_from: ClassFrom
+    strict: bool
+    n_without_unit: int
+    box: str | None = field(default=None)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The images that are scored."""
+        return list(self.plan.samples)
+
+    @property
+    def name(self) -> str:
+        """What tables call it: 'METHOD | BOX'."""
+        box = self.box or self.plan.method.box
+        return self.plan.method.method if box is None else f"{self.plan.method.method} | {box}"
+
+    @property
+    def supervision(self) -> str:
+        """What was known beside the classifier."""
+        return self.plan.method.supervision(given_labels=self.class_from == "truth")
+
+    def open(self, out: Path, *, overwrite: bool) -> RunFolder:
+        """The folder of the run, new or to be resumed."""
+        call = {
+            "command": "evaluate",
+            "dataset": self.dataset.spec,
+            **self.part.about,
+            "class_from": self.class_from,
+            "strict": self.strict,
+            **self.plan.about,
+        }
+        return open_run(out, call, {"supervision": self.supervision}, overwrite=overwrite)
+
+    def score(self, found: Mapping[str, Found]) -> Scores:
+        """The scores of what was found; failed images are left out."""
+        return score(self.units, found, self.class_from, self.plan.classifier.class_name)
+
+    def metrics(self, scores: Scores, found: Mapping[str, Found]) -> dict[str, Any]:
+        """What `metrics.json` says of the method."""
+        return {
+            "supervision": self.supervision,
+            **summary(scores, strict=self.strict),
+            "n_failed": sum(isinstance(one, ImageError) for one in found.values()),
+            "n_without_unit": self.n_without_unit,
+        }
+
+    def context(self, found: Mapping[str, Found], hashes: Mapping[str, str]) -> dict[str, Any]:
+        """What `metrics.json` says of the images: constant boxes on the same units, oddities."""
+        others = self.part.others(self.dataset.samples)
+        fitting = others or self.samples
+        return {
+            "baselines": baselines(self.units, found, fitting=fitting, oracle=not others),
+            "problems": [*self.dataset.problems, *oddities(found, hashes, others)],
+        }
+
+
+def prepare(
+    dataset: Dataset,
+    method: Method,
+    classifier: Classifier,
+    *,
+    class_from: ClassFrom | None,
+    part: Part,
+    strict: bool,
+) -> Trial:
+    """What is run and scored.
+
+    Raises:
+        UsageError: nothing can be scored, a class that the classifier does not know (for `truth`),
+            or a regressor that was fitted on an image that is scored.
+    """
+    chosen = class_from or method.class_from
+    selected = part.of(dataset.samples)
+    samples, units = with_units(dataset, selected, classifier, chosen)
+    _refuse_training_images(method, samples)
+    plan = Plan(
+        samples=samples,
+        classifier=classifier,
+        method=method,
+        labels_of=labels_of_units(units, chosen),
+        selection=selection_for(chosen),
+    )
+    return Trial(
+        dataset=dataset,
+        part=part,
+        plan=plan,
+        units=units,
+        class_from=chosen,
+        strict=strict,
+        n_without_unit=len(selected) - len(samples),
+    )
+
+
+def with_units(
+    dataset: Dataset, selected: Sequence[Sample], classifier: Classifier, class_from: ClassFrom
+) -> tuple[Sequence[Sample], Units]:
+    """The images that have something to score, and what.
+
+    Raises:
+        UsageError: there is none.
+    """
+    index_of = cache(classifier.class_index)
+    units = {s.image_id: true_units(s, class_from, index_of) for s in selected if len(s.boxes)}
+    samples = [sample for sample in selected if units.get(sample.image_id)]
+    if not samples:
+        raise UsageError(f"{dataset.spec}: none of {len(selected)} images has a box with its class")
+    return samples, {sample.image_id: units[sample.image_id] for sample in samples}
+
+
+def labels_of_units(units: Units, class_from: ClassFrom) -> LabelsOf:
+    """The true classes of each image, or none given."""
+
+    def given(sample: Sample) -> tuple[int, ...]:
+        return tuple(u.index for u in units[sample.image_id] if u.index is not None)
+
+    return given if class_from == "truth" else lambda _: None
+
+
+def oddities(
+    found: Mapping[str, Found], hashes: Mapping[str, str], others: Sequence[Sample]
+) -> Iterator[str]:
+    """Constant images and images that are there twice, each kind as a line to warn with.
+
+    Args:
+        found: what was found in the scored images.
+        hashes: SHA-256 of the scored images.
+        others: the images of the split's other parts, from which boxes and baselines may be fitted.
+    """
+    blank = [i for i, one in found.items() if isinstance(one, Localization) and one.blank]
+    if blank:
+        yield f"{len(blank)} images of one colour, such as {blank[0]}"
+    by_hash: dict[str, list[str]] = defaultdict(list)
+    for image_id, digest in hashes.items():
+        by_hash[digest].append(image_id)
+    twins = [same for same in by_hash.values() if len(same) > 1]
+    if twins:
+        yield f"{len(twins)} images are there more than once, such as {' = '.join(twins[0])}"
+    leaks = [(by_hash[d][0], other) for other, d in _file_hashes(others) if d in by_hash]
+    if leaks:
+        yield (
+            f"{len(leaks)} images of the other parts of the split are scored images too, such as "
+            f"{leaks[0][1]} = {leaks[0][0]}"
+        )
+
+
+def _file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
+    """Image ids with the SHA-256 of their files; what is no file is left out."""
+    for sample in samples:
+        if isinstance(sample.source, Path) and sample.source.is_file():
+            yield sample.image_id, hash_source(sample.source)
+
+
+def _refuse_training_images(method: Method, samples: Sequence[Sample]) -> None:
+    if method.regressor is None:
+        return
+    hashes = {}
+    for sample in samples:
+        try:
+            hashes[hash_source(sample.source)] = sample.image_id
+        except (ImageError, OSError):
+            continue  # it cannot have been fitted on, and is reported when its turn comes
+    if seen := method.regressor.trained_on(hashes):
+        example = min(hashes[digest] for digest in seen)
+        raise UsageError(
+            f"{method.box} was fitted on {len(seen)} of these images ({example}, ...): scoring "
+            "them would be testing on the training set; take another --part of the --split"
+        )
