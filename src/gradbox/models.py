@@ -8,7 +8,7 @@ import urllib.error
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from torch import nn
 
@@ -17,6 +17,7 @@ from gradbox.errors import UsageError, nearest
 from gradbox.functions import load_function
 from gradbox.preprocessing import Preprocessing
 from gradbox.small import Small
+from gradbox.specs import convert
 from gradbox.weights import load_weights, read_weights
 
 UNTRAINED = "untrained"
@@ -124,6 +125,7 @@ def _from_torchvision(name: str, arguments: Mapping[str, Any], weights: str | No
     else:
         if name in ("googlenet", "inception_v3"):
             options.setdefault("init_weights", False)  # its own initialization takes a minute
+            options.setdefault("transform_input", True)  # as with the weights of torchvision
         module = _with_weights(models.get_model(name, weights=None, **options), weights)
     transform = usual.transforms()
     names = usual.meta["categories"]
@@ -178,7 +180,7 @@ def _from_timm(name: str, arguments: Mapping[str, Any], weights: str | None) -> 
         module=_with_weights(module, weights),
         preprocessing=Preprocessing(
             size=(height, width),
-            resize=round(min(height, width) / config["crop_pct"]),
+            resize=int(min(height, width) / config["crop_pct"]),
             interpolation=config["interpolation"],
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
@@ -197,27 +199,23 @@ def _from_function(
     return Model(module=_with_weights(module, weights))
 
 
-_CARD_KEYS = {
-    "model": {"architecture", "arguments", "weights", "classes", "wnids", "layer"},
-    "input": {"size", "resize", "interpolation", "color", "scale", "mean", "std"},
+_CARD: Mapping[str, Mapping[str, Any]] = {
+    "model": {
+        "architecture": str,
+        "arguments": dict,
+        "weights": str,
+        "classes": tuple[str, ...] | str,
+        "wnids": tuple[str, ...] | str,
+        "layer": str,
+    },
+    "input": get_type_hints(Preprocessing),
 }
+"""The keys of each section of a model card, and the types of their values."""
 
 
 def _from_card(path: Path, weights: str | None) -> Model:
     """Read a model card; its paths are relative to it."""
-    try:
-        card = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such model card") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{path} is not a model card in TOML: {error}") from error
-    for section, values in card.items():
-        known = _CARD_KEYS.get(section)
-        if known is None or not isinstance(values, dict):
-            raise UsageError(f"{path}: unknown section [{section}]; a card has [model] and [input]")
-        if unknown := sorted(set(values) - known):
-            hint = nearest(unknown[0], known)
-            raise UsageError(f"{path}: [{section}] has no key {unknown[0]!r}{hint}")
+    card = _read_card(path)
     about, given = card.get("model", {}), card.get("input", {})
     if "architecture" not in about:
         raise UsageError(
@@ -225,12 +223,13 @@ def _from_card(path: Path, weights: str | None) -> Model:
         )
     if weights is None:
         weights = str(path.parent / about["weights"]) if "weights" in about else None
-    tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     try:
-        preprocessing = Preprocessing(**tuples)
+        preprocessing = Preprocessing(**given)
+        model = build(about["architecture"], about.get("arguments", {}), weights, path.parent)
+    except UsageError:
+        raise
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{path}: [input] {error}") from error
-    model = build(about["architecture"], about.get("arguments", {}), weights, path.parent)
+        raise UsageError(f"{path}: {error}") from error
     names, wnids = _card_classes(path.parent, about)
     return Model(
         module=model.module,
@@ -239,6 +238,29 @@ def _from_card(path: Path, weights: str | None) -> Model:
         wnids=wnids or model.wnids,
         layer=about.get("layer"),
     )
+
+
+def _read_card(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        card = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such model card") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path} is not a model card in TOML: {error}") from error
+    for section, values in card.items():
+        known = _CARD.get(section)
+        if known is None or not isinstance(values, dict):
+            raise UsageError(f"{path}: unknown section [{section}]; a card has [model] and [input]")
+        if unknown := sorted(set(values) - set(known)):
+            hint = nearest(unknown[0], known)
+            raise UsageError(f"{path}: [{section}] has no key {unknown[0]!r}{hint}")
+    return {
+        section: {
+            key: convert(value, _CARD[section][key], f"{path}: {key}")
+            for key, value in values.items()
+        }
+        for section, values in card.items()
+    }
 
 
 def _card_classes(root: Path, about: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
@@ -252,8 +274,8 @@ def _lines(root: Path, value: str | Sequence[str] | None) -> Sequence[str]:
     if value is None:
         return ()
     if not isinstance(value, str):
-        return tuple(value)
+        return value
     try:
         return tuple((root / value).read_text("utf-8").splitlines())
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{root / value}: cannot be read as one class name a line") from error

@@ -113,7 +113,7 @@ def build(text: str, registry: Mapping[str, type[T]]) -> T:
             raise UsageError(f"{text!r}: {key} is given twice")
         given[key] = value
     converted = {
-        key: _convert(value, hints[key], f"{text!r}: {key}") for key, value in given.items()
+        key: convert(value, hints[key], f"{text!r}: {key}") for key, value in given.items()
     }
     try:
         return part(**converted)
@@ -128,11 +128,45 @@ def canonical(part: Any, registry: Mapping[str, type[Any]]) -> str:
     name = next(name for name, kind in registry.items() if type(part) is kind)
     hints = typing.get_type_hints(type(part))
     values = {
-        f.name: _convert(_as_value(getattr(part, f.name)), hints[f.name], f.name)
+        f.name: convert(_as_value(getattr(part, f.name)), hints[f.name], f.name)
         for f in dataclasses.fields(part)
         if f.init and getattr(part, f.name) is not None
     }
     return str(Spec(name, (), values))
+
+
+def convert(value: Any, hint: Any, where: str) -> Any:
+    """The value as this type: an int where a float is wanted, a list where a tuple is.
+
+    Raises:
+        UsageError: it is of another type; the message starts with `where`.
+    """
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        *others, last = sorted(options, key=lambda o: o is str)
+        for option in others:
+            with suppress(UsageError):
+                return convert(value, option, where)
+        return convert(value, last, where)
+    if typing.get_origin(hint) is typing.Literal:
+        choices = typing.get_args(hint)
+        if value in choices:
+            return value
+        raise UsageError(f"{where}={_write(value)} is not one of {', '.join(map(str, choices))}")
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        kinds = typing.get_args(hint)
+        kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
+        if len(kinds) == len(value):
+            return tuple(convert(v, kind, where) for v, kind in zip(value, kinds, strict=True))
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is hint:
+        return value
+    if hint is str:
+        raise UsageError(f"{where}={_write(value)} is not text: quote it where it is meant as text")
+    raise UsageError(
+        f"{where}={_write(value)} is not {hint.__name__ if isinstance(hint, type) else hint}"
+    )
 
 
 def _value(token: re.Match[str]) -> Value:
@@ -158,7 +192,7 @@ def _as_value(value: Any) -> Value:
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def _write(value: Value) -> str:
+def _write(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -172,25 +206,3 @@ def _read_bare(text: str) -> Value:
     match = _TOKEN.match(text)
     assert match is not None
     return _value(match)
-
-
-def _convert(value: Value, hint: Any, where: str) -> Value:
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        options = [option for option in typing.get_args(hint) if option is not type(None)]
-        *others, last = sorted(options, key=lambda o: o is str)
-        for option in others:
-            with suppress(UsageError):
-                return _convert(value, option, where)
-        return _convert(value, last, where)
-    if typing.get_origin(hint) is typing.Literal:
-        choices = typing.get_args(hint)
-        if value in choices:
-            return value
-        raise UsageError(f"{where}={_write(value)} is not one of {', '.join(map(str, choices))}")
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is hint:
-        return value
-    if hint is str:
-        raise UsageError(f"{where}={_write(value)} is not text: quote it where it is meant as text")
-    raise UsageError(f"{where}={_write(value)} is not {getattr(hint, '__name__', hint)}")
