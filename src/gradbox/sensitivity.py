@@ -92,7 +92,7 @@ class SensitivityMaps:
 
         A target that knows no class has one map, whatever the number of classes.
         """
-        targets = self._targets(labels, outputs.images.device)
+        targets = self._targets(labels)
         maps = []
         for i, target in enumerate(targets):
             scalars = scalars_of(target, outputs)
@@ -100,22 +100,20 @@ class SensitivityMaps:
             maps.append(reduce_channels(attribution, self.options.reduce).cpu().numpy())
         return maps
 
-    def _targets(
-        self, labels: Sequence[Sequence[int | None]], device: torch.device
-    ) -> Sequence[Target]:
+    def _targets(self, labels: Sequence[Sequence[int | None]]) -> Sequence[Target]:
         target, layer = self.options.target, self.layer
         if target == "class_score":
-            by_slot = [torch.tensor(asked, device=device) for asked in slots(labels)]
-            return [_class_target(asked, self.options.score) for asked in by_slot]
+            return [_class_target(asked, self.options.score) for asked in slots(labels)]
         if target == "layer_mean":
             assert layer is not None
             return [lambda out: layer_mean(out.activations[layer.name], layer.prefix_tokens)]
         return [self._function]
 
 
-def _class_target(labels: torch.Tensor, score: Score) -> Target:
+def _class_target(labels: Sequence[int | None], score: Score) -> Target:
     def target(outputs: Outputs) -> torch.Tensor:
-        assert outputs.logits is not None
-        return class_score(outputs.logits, labels, score)
+        logits = outputs.logits
+        assert logits is not None
+        return class_score(logits, torch.tensor(labels, device=logits.device), score)
 
     return target
