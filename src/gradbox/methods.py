@@ -9,11 +9,12 @@ from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.localization import Localizer, Selection
 from gradbox.localizers import MapLocalizer, MapMaker
+from gradbox.peers import Peer, PeerMaps
 from gradbox.regressor import Learned, Regressor
 from gradbox.sensitivity import Sensitivity, SensitivityMaps
 from gradbox.specs import build, canonical
 
-METHODS: dict[str, type] = {"sensitivity": Sensitivity, "dam": Dam}
+METHODS: dict[str, type] = {"sensitivity": Sensitivity, "dam": Dam, "peer": Peer}
 DEFAULT_METHOD = "sensitivity"
 DEFAULT_BOX = "mass"
 
@@ -84,12 +85,14 @@ def build_maps(method: str, classifier: Classifier) -> tuple[MapMaker, str, Clas
         UsageError: an unknown name or option, or a method without heat maps.
     """
     options: Any = build(method, METHODS)
-    if not isinstance(options, Sensitivity):
+    if isinstance(options, Dam):
         raise UsageError(f"{method} makes no heat map to fit on: use sensitivity")
     return _maker(options, classifier), canonical(options, METHODS), _class_from(options)
 
 
-def _maker(options: Any, classifier: Classifier) -> MapMaker:
+def _maker(options: Sensitivity | Peer, classifier: Classifier) -> MapMaker:
+    if isinstance(options, Peer):
+        return PeerMaps(options, classifier)
     return SensitivityMaps(options, classifier)
 
 
