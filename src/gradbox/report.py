@@ -58,7 +58,7 @@ def write_report(
         title: its heading.
         runs: by name what `Scores.summary` gives with `supervision`, and, where runs are compared,
             `difference`, `mcnemar` and `seconds_per_image`.
-        context: `baselines` by name and `problems` of the data set.
+        context: `baselines` by name, `problems` of the data set and, of saved maps, `wsol` by name.
         cases: the gallery, of the first run.
         failures: reasons by image id.
         facts: what `run.json` says.
@@ -83,6 +83,7 @@ def write_report(
         classes=list(_classes(runs)),
         few=FEW,
         groups=_groups(cases),
+        wsol=context.get("wsol", {}),
         problems=context["problems"],
         failures=failures,
         facts=json.dumps(facts, indent=2, ensure_ascii=False),
