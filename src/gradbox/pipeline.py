@@ -18,6 +18,7 @@ from gradbox.gallery import gallery
 from gradbox.loading import WORKERS, Loaded, load_batches, to_batch
 from gradbox.localization import ImageSource, Sample, Selection
 from gradbox.methods import (
+    DEFAULT_BOX,
     DEFAULT_METHOD,
     ClassFrom,
     Method,
@@ -31,7 +32,7 @@ from gradbox.regressor import Regressor, Ridge, Sgd
 from gradbox.report import write_report
 from gradbox.results import Found, open_run, read_predictions
 from gradbox.specs import build
-from gradbox.trial import Part, labels_of_units, prepare, with_units
+from gradbox.trial import Part, Terms, labels_of_units, prepare, with_units
 
 
 def localize(
@@ -128,14 +129,8 @@ def evaluate(
     """
     started = perf_counter()
     running = running or Running()
-    trial = prepare(
-        dataset,
-        build_method(method, box, classifier),
-        classifier,
-        class_from=class_from,
-        part=part or Part(),
-        strict=strict,
-    )
+    terms = Terms(dataset=dataset, part=part or Part(), class_from=class_from, strict=strict)
+    trial = prepare(terms, build_method(method, box, classifier), classifier)
     folder = trial.open(out, overwrite=running.overwrite)
     seconds = run_into(folder, trial.plan, running, with_truth=True)
     report = finish(folder, trial.plan, running, seconds)
@@ -144,13 +139,14 @@ def evaluate(
     metrics = {
         **trial.metrics(scores, found),
         **trial.context(found, folder.hashes),
-        "seconds": {"total": perf_counter() - started, **seconds},
+        "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
     }
     write_json(out / "metrics.json", metrics)
+    name = method if trial.plan.method.box is None else f"{method} | {box or DEFAULT_BOX}"
     write_report(
         out / "report.html",
-        title=f"{trial.name} on {dataset.spec}",
-        runs={trial.name: metrics},
+        title=f"{name} on {dataset.spec}",
+        runs={name: metrics},
         context=metrics,
         cases=gallery(trial, scores),
         failures=report.failures,

@@ -17,13 +17,14 @@ from gradbox.results import Found
 
 IndexOf = Callable[[str], int]
 """From a class as the data set writes it to the classifier's index; UsageError if there is none."""
-_HEADLINE = (
+HEADLINE = (
     "corloc",
     "corloc_interval",
     "mean_iou",
     "mean_iou_interval",
     "center_correctness",
 )
+"""The keys of `summary` that tables of several methods show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ def baselines(
     rows: dict[str, dict[str, Any]] = {}
     for name, share in shares.items():
         numbers = summary(score_constant(units, found, share))
-        rows[name] = {key: numbers[key] for key in _HEADLINE if key in numbers}
+        rows[name] = {key: numbers[key] for key in HEADLINE if key in numbers}
         rows[name] |= {"share_of_height": share[0], "share_of_width": share[1]}
         rows[name] |= {"oracle": oracle and name == "center(mean)"}
     return rows

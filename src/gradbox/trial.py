@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -57,32 +57,37 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Terms:
+    """What is scored and how, whatever the method; without `class_from` each has its own way."""
+
+    dataset: Dataset
+    part: Part = Part()
+    class_from: ClassFrom | None = None
+    strict: bool = True
+
+    @property
+    def others(self) -> Sequence[Sample]:
+        """The images that boxes and baselines may be fitted on: the split's other parts."""
+        return self.part.others(self.dataset.samples)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Trial:
     """A plan whose samples have units to score; make it with `prepare`.
 
-    `n_without_unit` images of the part have nothing to score. `box` names the way to the box where
-    the method's own canonical one holds the path of a file.
+    `n_without_unit` images of the part have nothing to score.
     """
 
-    dataset: Dataset
-    part: Part
+    terms: Terms
     plan: Plan
     units: Units
     class_from: ClassFrom
-    strict: bool
     n_without_unit: int
-    box: str | None = field(default=None)
 
     @property
     def samples(self) -> Sequence[Sample]:
         """The images that are scored."""
         return list(self.plan.samples)
-
-    @property
-    def name(self) -> str:
-        """What tables call it: 'METHOD | BOX'."""
-        box = self.box or self.plan.method.box
-        return self.plan.method.method if box is None else f"{self.plan.method.method} | {box}"
 
     @property
     def supervision(self) -> str:
@@ -93,10 +98,10 @@ class Trial:
         """The folder of the run, new or to be resumed."""
         call = {
             "command": "evaluate",
-            "dataset": self.dataset.spec,
-            **self.part.about,
+            "dataset": self.terms.dataset.spec,
+            **self.terms.part.about,
             "class_from": self.class_from,
-            "strict": self.strict,
+            "strict": self.terms.strict,
             **self.plan.about,
         }
         return open_run(out, call, {"supervision": self.supervision}, overwrite=overwrite)
@@ -109,39 +114,31 @@ class Trial:
         """What `metrics.json` says of the method."""
         return {
             "supervision": self.supervision,
-            **summary(scores, strict=self.strict),
+            **summary(scores, strict=self.terms.strict),
             "n_failed": sum(isinstance(one, ImageError) for one in found.values()),
             "n_without_unit": self.n_without_unit,
         }
 
     def context(self, found: Mapping[str, Found], hashes: Mapping[str, str]) -> dict[str, Any]:
         """What `metrics.json` says of the images: constant boxes on the same units, oddities."""
-        others = self.part.others(self.dataset.samples)
+        others = self.terms.others
         fitting = others or self.samples
         return {
             "baselines": baselines(self.units, found, fitting=fitting, oracle=not others),
-            "problems": [*self.dataset.problems, *oddities(found, hashes, others)],
+            "problems": [*self.terms.dataset.problems, *oddities(found, hashes, others)],
         }
 
 
-def prepare(
-    dataset: Dataset,
-    method: Method,
-    classifier: Classifier,
-    *,
-    class_from: ClassFrom | None,
-    part: Part,
-    strict: bool,
-) -> Trial:
-    """What is run and scored.
+def prepare(terms: Terms, method: Method, classifier: Classifier) -> Trial:
+    """A method on a classifier, made ready to be run and scored.
 
     Raises:
         UsageError: nothing can be scored, a class that the classifier does not know (for `truth`),
             or a regressor that was fitted on an image that is scored.
     """
-    chosen = class_from or method.class_from
-    selected = part.of(dataset.samples)
-    samples, units = with_units(dataset, selected, classifier, chosen)
+    chosen = terms.class_from or method.class_from
+    selected = terms.part.of(terms.dataset.samples)
+    samples, units = with_units(terms.dataset, selected, classifier, chosen)
     _refuse_training_images(method, samples)
     plan = Plan(
         samples=samples,
@@ -151,12 +148,10 @@ def prepare(
         selection=selection_for(chosen),
     )
     return Trial(
-        dataset=dataset,
-        part=part,
+        terms=terms,
         plan=plan,
         units=units,
         class_from=chosen,
-        strict=strict,
         n_without_unit=len(selected) - len(samples),
     )
 
@@ -211,6 +206,13 @@ def oddities(
             f"{len(leaks)} images of the other parts of the split are scored images too, such as "
             f"{leaks[0][1]} = {leaks[0][0]}"
         )
+
+
+def without_twins(samples: Sequence[Sample], scored: Sequence[Sample]) -> list[Sample]:
+    """The samples whose files are not also among the scored ones under another name."""
+    seen = {digest for _, digest in _file_hashes(scored)}
+    twins = {image_id for image_id, digest in _file_hashes(samples) if digest in seen}
+    return [sample for sample in samples if sample.image_id not in twins]
 
 
 def _file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from gradbox.cli import options as opt
-from gradbox.cli.console import close, counter, out_console, say, show_scores, track, warn
+from gradbox.cli.console import (
+    close,
+    counter,
+    out_console,
+    say,
+    show_comparison,
+    show_scores,
+    track,
+    warn,
+)
 
 app = typer.Typer(
     help="Boxes without box labels: any image classifier, your images, boxes and an honest score.",
@@ -121,6 +130,70 @@ def evaluate(
     )
     assert report.metrics is not None
     show_scores(report.metrics, method)
+    close(report)
+
+
+@app.command()
+def compare(
+    dataset: opt.DatasetText,
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="torchvision/NAME, timm/NAME, path/file.py:function, or a model card; may be given"
+            " again.",
+            metavar="SPEC",
+        ),
+    ],
+    run: Annotated[
+        list[str],
+        typer.Option(
+            help="A method and a way to a box, or a method alone, as in `'sensitivity | mass'`,"
+            " `'sensitivity | ridge(grid=14)'` or `dam`; give it once for each.",
+            metavar="'METHOD | BOX'",
+        ),
+    ],
+    out: opt.Out,
+    class_from: opt.ClassFromOption = None,
+    split: opt.Split = None,
+    part: opt.PartNumber = 1,
+    seed: opt.Seed = 0,
+    limit: opt.Limit = None,
+    at_least: Annotated[
+        bool, typer.Option(help="Count IoU >= 0.5 as a hit; the default is > 0.5.")
+    ] = False,
+    weights: opt.Weights = None,
+    layer: opt.Layer = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = 16,
+    workers: opt.Workers = 2,
+    pictures: opt.Pictures = False,
+    save_maps: opt.SaveMaps = None,
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Score several methods on the same images, in one table: DIR/compare.json, DIR/report.html.
+
+    `gradbox compare csv:DIR --model card.toml --run 'sensitivity | mass' --run dam --out table`
+
+    Each run has a folder below DIR. A box that learns (`--run 'sensitivity | ridge(grid=14)'`) is
+    fitted on the other parts of --split. With --save-maps the maps are also scored by
+    wsolevaluation's protocol. The same call goes on where an interrupted one stopped, also with
+    more runs.
+    """
+    from gradbox.comparison import compare as compare_runs
+
+    report = compare_runs(
+        opt.to_dataset(dataset),
+        [opt.to_classifier(one, weights, layer, device, dtype) for one in model],
+        out,
+        runs=run,
+        class_from=opt.to_class_from(class_from),
+        part=opt.to_part(split, part, seed, limit),
+        strict=not at_least,
+        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps),
+    )
+    assert report.metrics is not None
+    show_comparison(report.metrics)
     close(report)
 
 

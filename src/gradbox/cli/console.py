@@ -1,6 +1,6 @@
 """What the command line shows: progress, tables, complaints."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,6 +78,49 @@ def show_scores(metrics: Mapping[str, Any], method: str) -> None:
             f"{100 * row['center_correctness']['0.00']:.1f}",
         )
     out_console.print(table)
+
+
+def show_comparison(comparison: Mapping[str, Any]) -> None:
+    """The runs, best first, and the constant boxes, each with its difference to the first."""
+    table = Table(title=f"{comparison['n_units']} units of {comparison['n_images']} images")
+    columns = ("run", "supervision", "CorLoc %", "difference", "McNemar p", "mean IoU", "s/image")
+    for column in columns:
+        table.add_column(column, justify="left" if column in columns[:2] else "right")
+    runs = {row["run"]: row for row in comparison["runs"]}
+    for name, row in {**runs, **comparison["baselines"]}.items():
+        difference = row.get("difference")
+        table.add_row(
+            escape(name + (" (oracle)" if row.get("oracle") else "")),
+            row.get("supervision", "constant box"),
+            _with_interval(row["corloc"], row["corloc_interval"]),
+            ""
+            if difference is None
+            else _with_interval(difference["corloc"][0], difference["corloc"][1:]),
+            f"{row['mcnemar']:.3f}" if "mcnemar" in row else "",
+            f"{row['mean_iou']:.3f}",
+            f"{row['seconds_per_image']:.4f}" if "seconds_per_image" in row else "",
+        )
+    out_console.print(table)
+    if comparison["wsol"]:
+        out_console.print(_wsol_table(comparison["wsol"]))
+
+
+def _wsol_table(wsol: Mapping[str, Any]) -> Table:
+    table = Table(title="maps by wsolevaluation's protocol: its maximum, and held out (honest)")
+    for column in ("maps", "MaxBoxAcc %", "held out", "MaxBoxAccV2 %", "held out", "PxAP %"):
+        table.add_column(column, justify="left" if column == "maps" else "right")
+    for name, row in wsol.items():
+        boxes = (row["max_box_acc"], row["max_box_acc_v2"])
+        shares = [one[how] for one in boxes for how in ("maximum", "held_out")]
+        shares.append(row.get("pxap"))
+        table.add_row(escape(name), *("" if s is None else f"{100 * s:.1f}" for s in shares))
+    return table
+
+
+def _with_interval(share: float, bounds: Sequence[float | None]) -> str:
+    low, high = bounds
+    text = f"{100 * share:.1f}"
+    return text if low is None or high is None else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def close(report: Any) -> None:
