@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float
 from gradbox.errors import UsageError
 
 Mask = Bool[np.ndarray, "h w"]
-Masks = Bool[np.ndarray, "n h w"]
+Masks = Bool[np.ndarray, "_ h w"]
+"""Any number of masks: lists of them are ragged."""
 Population = Literal["positive", "all"]
 Components = Literal["largest", "all"]
 
@@ -92,9 +93,9 @@ def union(masks: Masks) -> Mask:
 
 def parts(mask: Mask) -> Masks:
     """The 8-connected parts, largest first; the first found of equals comes first."""
-    count, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     by_area = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
-    return np.array([numbered == i for i in by_area]).reshape(count - 1, *mask.shape)
+    return np.asarray(numbered == by_area[:, None, None])
 
 
 def largest_part(mask: Mask) -> Mask:

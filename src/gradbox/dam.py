@@ -248,7 +248,7 @@ class DamLocalizer:
         labels: Sequence[int],
         masks: Sequence[Masks],
         score: Score,
-    ) -> list[Float[np.ndarray, "n"]]:
+    ) -> list[Float[np.ndarray, "_"]]:
         """The score of each image's class on each of the image's masks alone, in few calls."""
         counts = [len(some) for some in masks]
         owners = np.repeat(np.arange(len(masks)), counts)

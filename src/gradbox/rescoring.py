@@ -67,7 +67,9 @@ def region_alone(
     if background == "mean":
         return images * inside  # the mean pixel is 0 after normalization
     sigma = _BLUR * sum(images.shape[2:]) / 2
-    return torch.where(inside, images, gaussian_blur(images, [2 * round(3 * sigma) + 1], [sigma]))
+    return torch.where(
+        inside, images, gaussian_blur(images, [2 * round(3 * sigma) + 1] * 2, [sigma] * 2)
+    )
 
 
 def _enlarged(
