@@ -23,7 +23,7 @@ def load_mask(source: MaskSource) -> Bool[np.ndarray, "h w"]:
     """
     if callable(source):
         return source().astype(bool)
-    return load_rgb(source).any(axis=2)
+    return np.any(load_rgb(source), axis=2)
 
 
 def score_masks(

@@ -7,6 +7,7 @@ import tomllib
 import urllib.error
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -22,6 +23,9 @@ from gradbox.weights import load_weights, read_weights
 
 UNTRAINED = "untrained"
 """As weights: keep the random ones, for measuring speed."""
+
+SCENES = "gradbox/scenes"
+"""The small classifier of generated scenes that ships with gradbox, trained on image labels."""
 
 NETWORKS: Mapping[str, type[nn.Module]] = {"small": Small}
 """The networks that ship with gradbox, `gradbox/NAME`."""
@@ -45,23 +49,28 @@ def load_classifier(
     layer: str | None = None,
     device: str = "auto",
     dtype: str = "float32",
-    memory_format: MemoryFormat = "channels_last",
+    memory_format: MemoryFormat | None = None,
 ) -> Classifier:
     """The classifier that a text names.
 
     Args:
-        spec: `torchvision/NAME`, `timm/NAME`, `path/file.py:function` (which returns a module), or
-            the path of a model card, `path/card.toml`.
+        spec: `torchvision/NAME`, `timm/NAME`, `path/file.py:function` (which returns a module),
+            the path of a model card, `path/card.toml`, or `gradbox/scenes`, for generated scenes.
         weights: a file in place of the usual weights, or `untrained`.
         layer: the layer to look into in place of the one that is found or that the card names.
         device: cpu, cuda, cuda:N, mps or auto.
         dtype: float32, float64, bfloat16 or float16.
-        memory_format: channels_last is the faster layout for most convolutional networks.
+        memory_format: by default channels_last, the faster layout for most convolutional networks,
+            and contiguous in float64, which is for maps that are the same in any batch.
 
     Raises:
         UsageError: an unknown name, a broken card, or weights that do not fit.
     """
-    if spec.endswith(".toml"):
+    if spec == SCENES:
+        model = _from_card(
+            Path(str(resources.files("gradbox") / "data/scenes_small.toml")), weights
+        )
+    elif spec.endswith(".toml"):
         model = _from_card(Path(spec), weights)
     else:
         model = build(spec, {}, weights, Path())
@@ -74,7 +83,7 @@ def load_classifier(
         layer=layer or model.layer,
         device=device,
         dtype=dtype,
-        memory_format=memory_format,
+        memory_format=memory_format or ("contiguous" if dtype == "float64" else "channels_last"),
     )
 
 

@@ -1,0 +1,72 @@
+"""The main job on what is built in: fresh scenes, the shipped classifier, boxes and their score."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gradbox.comparison import compare
+from gradbox.datasets import load
+from gradbox.execution import Report, Running
+from gradbox.models import SCENES, load_classifier
+from gradbox.pipeline import evaluate, locate
+from gradbox.trial import Part
+
+SEED = 1_000_003  # far from the seeds that the classifier was trained with
+N_PICTURES = 12
+RUNS = (
+    "sensitivity | mass(0.8, 0.03, sigma=4)",
+    "sensitivity(target=layer_mean, reduce=max) | mass(0.8, 0.03, sigma=4)",
+    "sensitivity | ridge(grid=14)",
+    "dam",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """What the demo made: the comparison, the folder of pictures, the real photographs if any."""
+
+    comparison: Report
+    pictures: Path
+    photographs: Report | None = None
+
+
+def demo(
+    out: Path, *, count: int = 400, assets: Path | None = None, running: Running | None = None
+) -> Demonstration:
+    """Compare methods on scenes that the shipped classifier has not seen; `out` is made anew.
+
+    Half of the `count` scenes have boxes for the one run that learns from boxes; the other half is
+    scored. With `assets`, a folder with model cards and photographs, photographs are located, too.
+    """
+    running = replace(running or Running(), overwrite=True)
+    classifier = load_classifier(SCENES)
+    side = classifier.preprocessing.size[0]
+    comparison = compare(
+        load(f"scenes:{count},seed={SEED},size={side}"),
+        [classifier],
+        out,
+        runs=RUNS,
+        part=Part(shares=(0.5, 0.5), number=2),
+        running=running,
+    )
+    shown = load(f"scenes:{N_PICTURES},seed={SEED + 1}").samples
+    pictures = locate(
+        shown, classifier, out / "scenes", box=RUNS[0].split(" | ")[1], running=_drawn(running)
+    )
+    return Demonstration(
+        comparison=comparison,
+        pictures=pictures.folder / "pictures",
+        photographs=_photographs(assets, out, running) if assets else None,
+    )
+
+
+def _photographs(assets: Path, out: Path, running: Running) -> Report:
+    return evaluate(
+        load(f"csv:{assets / 'data' / 'imagenet_dev_originals'}"),
+        load_classifier(str(assets / "models" / "mobilenet_edgetpu.toml")),
+        out / "photographs",
+        running=_drawn(running),
+    )
+
+
+def _drawn(running: Running) -> Running:
+    return replace(running, pictures=True)
