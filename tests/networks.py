@@ -40,11 +40,16 @@ def network(n_classes: int = 6, seed: int = 0) -> nn.Sequential:
     return net.eval()
 
 
-def classifier(net: nn.Module | None = None, dtype: str = "float64", **options: Any) -> Classifier:
-    """A classifier of `SIZE` on the CPU."""
+def classifier(
+    net: nn.Module | None = None,
+    dtype: str = "float64",
+    size: tuple[int, int] = SIZE,
+    **options: Any,
+) -> Classifier:
+    """A classifier on the CPU."""
     return Classifier.wrap(
         network() if net is None else net,
-        preprocessing=Preprocessing(size=SIZE),
+        preprocessing=Preprocessing(size=size),
         device="cpu",
         dtype=dtype,
         **options,
@@ -83,6 +88,13 @@ class Raising(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         raise self.error("the layer that raises was run")
+
+
+class RaisingInGrad(Raising):
+    """A layer that raises where it is differentiated: finding layers runs without gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if torch.is_grad_enabled() else x
 
 
 class NanWhereDark(nn.Module):
