@@ -100,7 +100,9 @@ class PeerMaps:
         inside = None if layer is None else module.get_submodule(layer.name)
         with differentiable(), _quiet():
             own = images.detach().clone(memory_format=torch.preserve_format).requires_grad_()
-            values = run(_library(options.library, options.name), module, inside, own, labels)
+            values = run(
+                _library(options.library, options.name), module, inside, own, labels.clone()
+            )
         found = values.detach().float()
         if found.dim() == 4:
             found = reduce_channels(found, options.reduce) if found.shape[1] == 3 else found[:, 0]
