@@ -30,8 +30,10 @@ def localization() -> Localization:
 
 def test_a_line_read_back_is_what_was_written() -> None:
     before = localization()
-    line = json.loads(json.dumps(to_line("a/b.jpg", before, lambda index: f"class {index}")))
-    after = from_line(line)
+    line = json.loads(
+        json.dumps(to_line("a/b.jpg", before, lambda index: f"class {index}", masks=True))
+    )
+    after = from_line(line, masks=True)
     assert isinstance(after, Localization)
     np.testing.assert_array_equal(after.boxes, before.boxes)
     assert after.mask is not None

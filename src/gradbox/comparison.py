@@ -100,6 +100,8 @@ def compare(
         reverse=True,
     )
     first = results[0]
+    if not first.scores.units:
+        raise UsageError(f"nothing to compare: each image failed, as with {min(failures.items())}")
     context = _context(first, _without(found[first.entry.name], failures))
     context["wsol"] = _of_maps(entries, failures)
     results = [
@@ -225,10 +227,13 @@ def _result(entry: _Entry, found: Mapping[str, Found], failures: Mapping[str, st
 
 
 def _of_maps(entries: Iterable[_Entry], failures: Mapping[str, str]) -> dict[str, Any]:
-    """wsolevaluation's scores of the saved maps, by the first run that they are of."""
-    of_maps = {entry.maps: entry for entry in reversed(list(entries)) if entry.maps is not None}
+    """The scores of the saved maps by wsolevaluation's protocol, by method."""
+    first_of: dict[Path, _Entry] = {}
+    for entry in entries:
+        if entry.maps is not None:
+            first_of.setdefault(entry.maps, entry)
     scores = {}
-    for maps, entry in reversed(of_maps.items()):
+    for maps, entry in first_of.items():
         if (maps / "maps.npy").exists():
             trial = entry.trial
             scores[entry.name.partition(" | ")[0]] = wsol_scores(

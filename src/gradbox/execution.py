@@ -28,14 +28,16 @@ LabelsOf = Callable[[Sample], tuple[int, ...] | None]
 class Running:
     """How a job runs and what it writes beside its results; nothing here changes a number.
 
-    `save_maps` is a folder for the heat maps; `pictures` writes one picture an image; `formats`
-    are names of `exports.FORMATS`.
+    `save_maps` is a folder for the heat maps; `pictures` writes one picture an image; `masks` adds
+    the object's mask, where the method has one, to its line; `formats` are names of
+    `exports.FORMATS`.
     """
 
     batch_size: int = 16
     workers: int = WORKERS
     overwrite: bool = False
     pictures: bool = False
+    masks: bool = False
     save_maps: Path | None = None
     formats: tuple[str, ...] = ()
     track: Track = silent
@@ -152,7 +154,7 @@ def run_together(
         [replace(lanes[i].plan, samples=todo) for i in open_lanes],
         batch_size=running.batch_size,
         workers=running.workers,
-        details=running.pictures or any(store is not None for store in stores),
+        details=running.pictures or running.masks or any(store is not None for store in stores),
     )
     for chunk in running.track(groups, len(todo), "localizing"):
         for i, found, took in zip(open_lanes, chunk.found, chunk.seconds, strict=True):
@@ -179,7 +181,8 @@ def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str
         if isinstance(found, ImageError):
             failures[image_id] = str(found)
     for name in running.formats:
-        good = (f for _, f in read_predictions(folder.predictions) if isinstance(f, Localization))
+        lines = read_predictions(folder.predictions, masks=True)
+        good = (found for _, found in lines if isinstance(found, Localization))
         FORMATS[name](good, plan.classifier.class_name, folder.path)
     return Report(folder=folder.path, n_images=n_images, failures=failures)
 
@@ -228,7 +231,8 @@ def _record(
         image_id = one.sample.image_id
         if image_id in lane.folder.done:
             continue
-        lines.append(to_line(image_id, result, lane.plan.classifier.class_name))
+        naming = lane.plan.classifier.class_name
+        lines.append(to_line(image_id, result, naming, masks=running.masks))
         if isinstance(one, Failed):
             continue
         hashes[image_id] = one.sha256

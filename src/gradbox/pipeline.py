@@ -17,6 +17,7 @@ from gradbox.files import write_json
 from gradbox.gallery import gallery
 from gradbox.loading import WORKERS, Loaded, load_batches, to_batch
 from gradbox.localization import ImageSource, Sample, Selection
+from gradbox.mask_scoring import score_masks
 from gradbox.methods import (
     DEFAULT_BOX,
     DEFAULT_METHOD,
@@ -117,7 +118,7 @@ def evaluate(
     strict: bool = True,
     running: Running | None = None,
 ) -> Report:
-    """Localize a data set and score it: `locate`'s files and `metrics.json`.
+    """Localize a data set and score it: `locate`'s files, `metrics.json` and `report.html`.
 
     The scored unit is an (image, class) pair for `class_from` `truth`, else an image, and any true
     box of the unit counts. Images without a box are left out. The constant baselines are scored on
@@ -132,6 +133,9 @@ def evaluate(
     terms = Terms(dataset=dataset, part=part or Part(), class_from=class_from, strict=strict)
     trial = prepare(terms, build_method(method, box, classifier), classifier)
     folder = trial.open(out, overwrite=running.overwrite)
+    samples = {sample.image_id: sample for sample in trial.plan.samples}
+    has_masks = any(sample.mask is not None for sample in samples.values())
+    running = replace(running, masks=running.masks or has_masks)
     seconds = run_into(folder, trial.plan, running, with_truth=True)
     report = finish(folder, trial.plan, running, seconds)
     found = dict(read_predictions(folder.predictions))
@@ -139,19 +143,21 @@ def evaluate(
     metrics = {
         **trial.metrics(scores, found),
         **trial.context(found, folder.hashes),
+        "masks": score_masks(samples, read_predictions(folder.predictions, masks=True)),
         "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
     }
     write_json(out / "metrics.json", metrics)
-    name = method if trial.plan.method.box is None else f"{method} | {box or DEFAULT_BOX}"
-    write_report(
-        out / "report.html",
-        title=f"{name} on {dataset.spec}",
-        runs={name: metrics},
-        context=metrics,
-        cases=gallery(trial, scores),
-        failures=report.failures,
-        facts=folder.facts,
-    )
+    if scores.units:
+        name = method if trial.plan.method.box is None else f"{method} | {box or DEFAULT_BOX}"
+        write_report(
+            out / "report.html",
+            title=f"{name} on {dataset.spec}",
+            runs={name: metrics},
+            context=metrics,
+            cases=gallery(trial, scores),
+            failures=report.failures,
+            facts=folder.facts,
+        )
     return replace(report, metrics=metrics)
 
 

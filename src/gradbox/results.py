@@ -30,7 +30,7 @@ Found = Localization | ImageError
 Naming = Callable[[int], str]
 
 
-def to_line(image_id: str, found: Found, naming: Naming) -> dict[str, Any]:
+def to_line(image_id: str, found: Found, naming: Naming, *, masks: bool = False) -> dict[str, Any]:
     """One line of `predictions.jsonl`: one image, its boxes rounded to a thousandth of a pixel."""
     if isinstance(found, ImageError):
         return {"image": image_id, "error": str(found)}
@@ -51,7 +51,7 @@ def to_line(image_id: str, found: Found, naming: Naming) -> dict[str, Any]:
         line["top_labels"] = list(found.top_labels)
     if found.blank:
         line["blank"] = True
-    if found.mask is not None:
+    if masks and found.mask is not None:
         line["mask"] = {"size": [height, width], "counts": _mask_to_rle(found.mask)}
     if found.regions:
         line["proposals"] = [
@@ -66,7 +66,7 @@ def to_line(image_id: str, found: Found, naming: Naming) -> dict[str, Any]:
     return line
 
 
-def from_line(line: Mapping[str, Any]) -> Found:
+def from_line(line: Mapping[str, Any], *, masks: bool = False) -> Found:
     """What `to_line` wrote, without proposals."""
     if "error" in line:
         return ImageError(line["error"])
@@ -80,16 +80,16 @@ def from_line(line: Mapping[str, Any]) -> Found:
         peaks=tuple(None if p is None else tuple(p) for p in line.get("peaks", ())),
         top_labels=tuple(line.get("top_labels", ())),
         blank=line.get("blank", False),
-        mask=_rle_to_mask(line["mask"]) if "mask" in line else None,
+        mask=_rle_to_mask(line["mask"]) if masks and "mask" in line else None,
     )
 
 
-def read_predictions(path: Path) -> Iterator[tuple[str, Found]]:
-    """The image ids and results of a `predictions.jsonl`, in its order."""
+def read_predictions(path: Path, *, masks: bool = False) -> Iterator[tuple[str, Found]]:
+    """The image ids and results of a `predictions.jsonl`, in its order; masks only if asked for."""
     with path.open(encoding="utf-8") as stream:
         for text in stream:
             line = json.loads(text)
-            yield line["image"], from_line(line)
+            yield line["image"], from_line(line, masks=masks)
 
 
 @dataclass(frozen=True)

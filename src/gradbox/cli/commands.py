@@ -55,6 +55,7 @@ def locate(
     workers: opt.Workers = 2,
     formats: opt.Formats = "",
     pictures: opt.Pictures = False,
+    masks: opt.Masks = False,
     save_maps: opt.SaveMaps = None,
     overwrite: opt.Overwrite = False,
 ) -> None:
@@ -78,7 +79,7 @@ def locate(
         box=box,
         labels=label or [],
         selection=selection,
-        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats),
+        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats, masks),
     )
     close(report)
 
@@ -130,7 +131,8 @@ def evaluate(
         running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats),
     )
     assert report.metrics is not None
-    show_scores(report.metrics, method)
+    if report.metrics["n_units"]:
+        show_scores(report.metrics, method)
     close(report)
 
 

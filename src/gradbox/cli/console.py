@@ -96,13 +96,17 @@ def show_comparison(comparison: Mapping[str, Any]) -> None:
             ""
             if difference is None
             else _with_interval(difference["corloc"][0], difference["corloc"][1:]),
-            f"{row['mcnemar']:.3f}" if "mcnemar" in row else "",
+            _p_value(row["mcnemar"]) if "mcnemar" in row else "",
             f"{row['mean_iou']:.3f}",
             f"{row['seconds_per_image']:.4f}" if "seconds_per_image" in row else "",
         )
     out_console.print(table)
     if comparison["wsol"]:
         out_console.print(_wsol_table(comparison["wsol"]))
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _wsol_table(wsol: Mapping[str, Any]) -> Table:

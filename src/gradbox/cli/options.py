@@ -68,6 +68,9 @@ Overwrite = Annotated[bool, typer.Option(help="Replace what another call left in
 Pictures = Annotated[
     bool, typer.Option(help="Also draw each image: truth green, prediction red, the map beside.")
 ]
+Masks = Annotated[
+    bool, typer.Option(help="Also write the object's mask, where the method has one (dam).")
+]
 SaveMaps = Annotated[
     Path | None, typer.Option(help="Also write the heat maps to this folder.", metavar="DIR")
 ]
@@ -130,6 +133,7 @@ def to_running(
     pictures: bool = False,
     save_maps: Path | None = None,
     formats: str = "",
+    masks: bool = False,
 ) -> Any:
     """How to run, with a progress bar."""
     from gradbox.execution import Running
@@ -139,6 +143,7 @@ def to_running(
         workers=workers,
         overwrite=overwrite,
         pictures=pictures,
+        masks=masks,
         save_maps=save_maps,
         formats=tuple(name for name in formats.split(",") if name not in ("", "jsonl")),
         track=track,
