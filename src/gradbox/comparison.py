@@ -78,7 +78,14 @@ def compare(
     call = {
         "command": "compare",
         "dataset": dataset.spec,
-        "models": [classifier.name for classifier in classifiers],
+        "models": {
+            classifier.name: {
+                "weights_hash": classifier.weights_hash,
+                "dtype": str(classifier.dtype).removeprefix("torch."),
+                "preprocessing": str(classifier.preprocessing),
+            }
+            for classifier in classifiers
+        },
         **part.about,
         "class_from": class_from,
         "strict": strict,

@@ -19,6 +19,7 @@ Numbers = Mapping[str, Any]
 _COLOURS = ("#0b6fb8", "#d55e00", "#1a8f5f", "#b0478a", "#8a6d00", "#5b4bb5", "#2a9db0", "#7a3b1d")
 _DASHES = ((), (6, 2), (2, 2), (6, 2, 2, 2))
 _GREY = "#70757c"
+_INK = "#33373c"
 _STYLE: Any = {
     "axes.grid": True,
     "axes.grid.axis": "y",
@@ -26,7 +27,7 @@ _STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.edgecolor": "#9aa0a6",
-    "axes.labelcolor": "#33373c",
+    "axes.labelcolor": _INK,
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
@@ -36,8 +37,8 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gradbox",
     "text.parse_math": False,
-    "xtick.color": "#33373c",
-    "ytick.color": "#33373c",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
 }
 
 
@@ -49,9 +50,13 @@ class Line:
     dashes: tuple[int, ...]
 
     @property
-    def linestyle(self) -> Any:
+    def style(self) -> dict[str, Any]:
         """The same for matplotlib."""
-        return (0, self.dashes) if self.dashes else "-"
+        return {
+            "color": self.colour,
+            "linestyle": (0, self.dashes) if self.dashes else "-",
+            "linewidth": 1.2 if self.colour == _GREY else 2.0,
+        }
 
 
 def run_lines(count: int) -> list[Line]:
@@ -69,7 +74,9 @@ def baseline_lines(count: int) -> list[Line]:
 def figures(runs: Sequence[Numbers], baselines: Sequence[Numbers]) -> list[str]:
     """All figures that these runs have numbers for, in the lines of `run_lines`."""
     drawn = [
-        _figure("IoU with the best true box", lambda axes: _histogram(axes, runs)),
+        _figure("IoU", lambda axes: _histogram(axes, runs[0]))
+        if len(runs) == 1
+        else _figure("Success by IoU", lambda axes: _success(axes, runs)),
         _figure("Centre correctness", lambda axes: _centers(axes, runs, baselines)),
     ]
     for key, title, label in (
@@ -83,32 +90,35 @@ def figures(runs: Sequence[Numbers], baselines: Sequence[Numbers]) -> list[str]:
     return drawn
 
 
-def _histogram(axes: Axes, runs: Sequence[Numbers]) -> None:
-    for run, line in zip(runs, run_lines(len(runs)), strict=True):
-        shares = 100 * np.array(run["iou_histogram"]) / max(run["n_units"], 1)
-        if len(runs) == 1:
-            axes.stairs(shares, IOU_EDGES, fill=True, color=line.colour, alpha=0.85)
-        else:
-            axes.stairs(
-                shares, IOU_EDGES, color=line.colour, linestyle=line.linestyle, linewidth=1.8
-            )
-    axes.axvline(runs[0]["iou_threshold"], color="#33373c", linestyle=":", linewidth=1.2)
-    axes.set(xlabel="IoU", ylabel="% of units", xlim=(0, 1))
+def _histogram(axes: Axes, run: Numbers) -> None:
+    shares = 100 * np.array(run["iou_histogram"]) / run["n_units"]
+    (line,) = run_lines(1)
+    axes.stairs(shares, IOU_EDGES, fill=True, color=line.colour, alpha=0.85)
+    axes.axvline(run["iou_threshold"], color=_INK, linestyle=":", linewidth=1.2)
+    axes.set(xlabel="IoU with the best true box", ylabel="% of units", xlim=(0, 1))
+
+
+def _success(axes: Axes, runs: Sequence[Numbers]) -> None:
+    """The histograms of several runs, summed from the right: easier to tell apart."""
+    for run, line in _first_on_top(runs, run_lines(len(runs))):
+        above = np.cumsum(run["iou_histogram"][::-1])[::-1] / run["n_units"]
+        axes.plot(IOU_EDGES, [*(100 * above), 0], **line.style)
+    axes.axvline(runs[0]["iou_threshold"], color=_INK, linestyle=":", linewidth=1.2)
+    axes.set(xlabel="IoU t", ylabel="% of units with IoU of at least t", xlim=(0, 1), ylim=(0, 100))
 
 
 def _centers(axes: Axes, runs: Sequence[Numbers], baselines: Sequence[Numbers]) -> None:
     lines = [*run_lines(len(runs)), *baseline_lines(len(baselines))]
-    for row, line in zip([*runs, *baselines], lines, strict=True):
+    for row, line in _first_on_top([*runs, *baselines], lines):
         curve = row["center_correctness"]
-        axes.plot(
-            [float(margin) for margin in curve],
-            [100 * share for share in curve.values()],
-            color=line.colour,
-            linestyle=line.linestyle,
-            linewidth=1.2 if line.colour == _GREY else 2.0,
-        )
+        margins = [float(margin) for margin in curve]
+        axes.plot(margins, [100 * share for share in curve.values()], **line.style)
     axes.set(xlabel="margin m on each side of the true box", ylabel="% of centres inside")
     axes.set(xlim=(0, 0.5), ylim=(0, 100))
+
+
+def _first_on_top(rows: Sequence[Numbers], lines: Sequence[Line]) -> list[tuple[Numbers, Line]]:
+    return list(zip(rows, lines, strict=True))[::-1]
 
 
 def _groups_drawer(tables: Sequence[Numbers], label: str) -> Callable[[Axes], None]:
