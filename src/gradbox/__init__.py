@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradbox.classifier import Classifier
+    from gradbox.comparison import compare
     from gradbox.datasets import load as load_dataset
     from gradbox.errors import ImageError, UsageError
     from gradbox.estimators import Mass, TopFraction
@@ -47,6 +48,7 @@ __all__ = [
     "TopFraction",
     "Unit",
     "UsageError",
+    "compare",
     "evaluate",
     "fit",
     "input_gradient",
@@ -81,6 +83,7 @@ _HOMES = {
     "TopFraction": "estimators",
     "Unit": "metrics",
     "UsageError": "errors",
+    "compare": "comparison",
     "evaluate": "pipeline",
     "fit": "pipeline",
     "input_gradient": "gradients",
