@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
 from gradbox.figures import Line, Numbers, baseline_lines, figures, run_lines
@@ -79,7 +78,7 @@ def write_report(
         rows=rows,
         first=first,
         compared=len(runs) > 1,
-        figures=[Markup(svg) for svg in figures(list(runs.values()), list(baselines.values()))],
+        figures=figures(list(runs.values()), list(baselines.values())),
         classes=list(_classes(runs)),
         few=FEW,
         groups=_groups(cases),
