@@ -248,6 +248,13 @@ def test_an_image_that_becomes_nan_is_an_error_and_the_others_are_as_without_it(
     assert [o.boxes.tolist() for o in (first, third)] == [o.boxes.tolist() for o in alone]
 
 
+def test_half_precision_finds_the_same_square():
+    classifier = replace(networks.classifier(Brightness(), "bfloat16"), preprocessing=WIDE)
+    localizer = DamLocalizer(Dam(kmax=4, k=4, dilations=0, erosions=0), classifier)
+    (found,) = localize(localizer, networks.batch(squares(1), [(1,)]))
+    assert found.boxes.tolist() == [[20, 4, 28, 12]]
+
+
 def test_no_class_is_a_wrong_call():
     batch = networks.batch(networks.pixels(1), selection=Selection(top=0))
     with pytest.raises(UsageError, match="dam looks for a class"):
@@ -302,7 +309,8 @@ def test_the_defaults_are_the_papers():
 @pytest.mark.parametrize(
     "spec",
     ["dam(kmax=0)", "dam(k=0)", "dam(k=11)", "dam(k=some)", "dam(percentile=100)",
-     "dam(overlap=2)", "dam(abstain=-1)", "dam(rule=gided)", "dam(element=2)"],
+     "dam(overlap=2)", "dam(abstain=-1)", "dam(rule=gided)", "dam(element=2)",
+     "dam(instances=true, smooth=union)"],
 )  # fmt: skip
 def test_options_out_of_range_are_refused(spec: str):
     with pytest.raises(UsageError):

@@ -160,6 +160,15 @@ def test_a_clamp_that_is_no_relu_keeps_its_gradient():
     assert found.flatten().tolist() == [1, 0, 0]
 
 
+def test_what_comes_after_may_write_into_the_output():
+    # By hand: (x clamped to [0, 6]) / 6, as hard sigmoids are written in place.
+    net = nn.Sequential(Function(lambda x: (x + 3).clamp_(0, 6).div_(6)), nn.Flatten())
+    classifier = networks.classifier(net)
+    pixels = torch.tensor([0.5, 4.0, -4.0], dtype=torch.float64).view(1, 3, 1, 1)
+    found = input_gradient(classifier, pixels, lambda out: out.logits.sum(dim=1), rule="guided")
+    assert found.flatten().tolist() == [1 / 6, 0, 0]
+
+
 def test_the_forward_pass_and_the_network_stay_as_they_were():
     classifier = networks.classifier()
     images = classifier.normalize(networks.pixels(2))

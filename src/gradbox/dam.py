@@ -86,7 +86,9 @@ class Dam:
         for name, share in (("overlap", self.overlap), ("abstain", self.abstain)):
             if not 0 <= share <= 1:
                 raise UsageError(f"{name}={share}: a share, 0 to 1")
-        _ = self.smoothing
+        one_part = self.smoothing.components == "largest"
+        if self.instances and self.smooth == "union" and one_part:
+            raise UsageError("instances=true with smooth=union also needs components=all")
 
     @property
     def smoothing(self) -> Smoothing:

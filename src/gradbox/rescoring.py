@@ -46,13 +46,14 @@ def rescore(
         at_once: how many regions are in the network at the same time.
     """
     nothing = -torch.inf if score == "logit" else 0.0
-    scores = images.new_full((len(masks),), nothing)
+    exact = torch.float64 if images.dtype == torch.float64 else torch.float32
+    scores = images.new_full((len(masks),), nothing, dtype=exact)
     filled = np.flatnonzero(masks.any(axis=(1, 2)))
     with torch.inference_mode():
         for start in range(0, len(filled), at_once):
             some = filled[start : start + at_once]
             alone = region_alone(images[owners[some]], masks[some], background)
-            logits = as_logits(classifier.module(alone))
+            logits = as_logits(classifier.module(alone)).to(scores.dtype)
             scores[some] = class_score(logits, labels[some].to(logits.device), score)
     return scores
 
