@@ -193,18 +193,19 @@ def oddities(
     """
     blank = [i for i, one in found.items() if isinstance(one, Localization) and one.blank]
     if blank:
-        yield f"{len(blank)} images of one colour, such as {blank[0]}"
+        yield f"{len(blank)} of {len(found)} images of one colour, such as {blank[0]}"
     by_hash: dict[str, list[str]] = defaultdict(list)
     for image_id, digest in hashes.items():
         by_hash[digest].append(image_id)
     twins = [same for same in by_hash.values() if len(same) > 1]
     if twins:
-        yield f"{len(twins)} images are there more than once, such as {' = '.join(twins[0])}"
+        count = sum(map(len, twins))
+        yield f"{count} of {len(hashes)} images there twice, such as {' = '.join(twins[0])}"
     leaks = [(by_hash[d][0], other) for other, d in _file_hashes(others) if d in by_hash]
     if leaks:
         yield (
-            f"{len(leaks)} images of the other parts of the split are scored images too, such as "
-            f"{leaks[0][1]} = {leaks[0][0]}"
+            f"{len(leaks)} of {len(others)} images of the split's other parts also among the scored "
+            f"ones, such as {leaks[0][1]} = {leaks[0][0]}"
         )
 
 
