@@ -204,7 +204,7 @@ def oddities(
     leaks = [(by_hash[d][0], other) for other, d in _file_hashes(others) if d in by_hash]
     if leaks:
         yield (
-            f"{len(leaks)} of {len(others)} images of the split's other parts also among the scored "
+            f"{len(leaks)} of {len(others)} images of the other parts also among the scored "
             f"ones, such as {leaks[0][1]} = {leaks[0][0]}"
         )
 
