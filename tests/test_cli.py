@@ -345,3 +345,37 @@ def test_scenes_are_drawn_trained_on_located_and_scored(tmp_path: Path) -> None:
     assert metrics["n_units"] == 45
     # scenes spread their objects, so that the centre is a poor answer
     assert metrics["baselines"]["center(0.8)"]["corloc"] < 0.25
+
+
+def test_maps_and_pictures_asked_for_later_are_added(
+    discs: Path, card: Path, tmp_path: Path
+) -> None:
+    import gradbox
+
+    out, maps = tmp_path / "out", tmp_path / "maps"
+    call = ("evaluate", f"csv:{discs}", "--model", card, "--out", out)
+    assert run(*call) == 0
+    before = (out / "predictions.jsonl").read_bytes()
+    assert run(*call, "--save-maps", maps, "--pictures") == 0
+    assert (out / "predictions.jsonl").read_bytes() == before
+    assert gradbox.open_maps(maps)["07.png"].max() > 0
+    assert len(list((out / "pictures").iterdir())) == 24
+
+
+def test_an_image_that_failed_has_no_map(discs: Path, card: Path, tmp_path: Path) -> None:
+    import gradbox
+
+    (discs / "images" / "07.png").write_bytes(b"")
+    call = ("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out")
+    assert run(*call, "--save-maps", tmp_path / "maps") == 1
+    with pytest.raises(KeyError, match="no map"):
+        gradbox.open_maps(tmp_path / "maps")["07.png"]
+
+
+def test_compare_refuses_a_wrong_run_before_it_writes(
+    discs: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ("compare", f"csv:{discs}", "--model", card, "--out", tmp_path / "out")
+    assert run(*call, "--run", "sensitivity | mass", "--run", "dam | mass") == 2
+    assert "makes its own boxes" in complaint(capsys)
+    assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ from gradbox.execution import Lane, Report, Running, finish, run_together
 from gradbox.files import hash_bytes, write_json
 from gradbox.gallery import gallery
 from gradbox.localizers import MapLocalizer, MapMaker
-from gradbox.methods import METHODS, ClassFrom, build_method
+from gradbox.methods import ClassFrom, build_method
 from gradbox.pipeline import fit
 from gradbox.regressor import Learned
 from gradbox.report import write_report
@@ -49,7 +49,7 @@ def compare(
     started = perf_counter()
     running, part = running or Running(), part or Part()
     terms = Terms(dataset=dataset, part=part, class_from=class_from, strict=strict)
-    _check(runs, part)
+    _check(runs, part, classifiers)
     call = {
         "command": "compare",
         "dataset": dataset.spec,
@@ -105,7 +105,7 @@ def _halves(text: str) -> tuple[str, str | None]:
     return method, box if bar else None
 
 
-def _check(runs: Sequence[str], part: Part) -> None:
+def _check(runs: Sequence[str], part: Part, classifiers: Sequence[Classifier]) -> None:
     """Refuse what can be refused before anything has been computed."""
     if not runs:
         raise UsageError("nothing to compare: give --run 'sensitivity | mass' once or more")
@@ -113,8 +113,11 @@ def _check(runs: Sequence[str], part: Part) -> None:
     if twice := [text for text in tidy if tidy.count(text) > 1]:
         raise UsageError(f"--run {twice[0]!r} is given twice: leave one out")
     for text in tidy:
-        build(_halves(text)[0], METHODS)
-        if _is_unfitted(_halves(text)[1]) and len(part.shares) < 2:
+        method, box = _halves(text)
+        to_fit = _is_unfitted(box)
+        for classifier in classifiers:
+            build_method(method, None if to_fit else box, classifier)
+        if to_fit and len(part.shares) < 2:
             raise UsageError(
                 f"--run {text!r} is to be learned from boxes, and there are none apart from those "
                 "that are scored: give --split 0.5/0.5, or a fitted one, as in 'ridge(FILE)'"

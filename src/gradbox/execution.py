@@ -144,12 +144,15 @@ def run_together(
     """`run_into` for several plans over the same images at once, see `chunks`."""
     samples = list(lanes[0].plan.samples)
     seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in lanes]
-    open_lanes = [i for i, lane in enumerate(lanes) if len(lane.folder.done) < len(samples)]
+    stores = [_store(samples, lane) for lane in lanes]
+    lacking = [
+        {s.image_id for s in samples if _lacks(lane, store, running, s.image_id)}
+        for lane, store in zip(lanes, stores, strict=True)
+    ]
+    open_lanes = [i for i, images in enumerate(lacking) if images]
     if not open_lanes:
         return seconds
-    done = frozenset.intersection(*(lanes[i].folder.done for i in open_lanes))
-    todo = [sample for sample in samples if sample.image_id not in done]
-    stores = [_store(samples, lane) for lane in lanes]
+    todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_lanes)]
     groups = chunks(
         [replace(lanes[i].plan, samples=todo) for i in open_lanes],
         batch_size=running.batch_size,
@@ -225,25 +228,37 @@ def _record(
     running: Running,
     with_truth: bool,
 ) -> None:
-    """Write what one plan found in one batch, but for images that its folder holds already."""
+    """Write what one plan found in one batch; a line only for images that have none yet."""
     lines, hashes = [], {}
     for one, result in zip(loaded, found, strict=True):
         image_id = one.sample.image_id
+        if isinstance(one, Loaded) and isinstance(result, Localization):
+            if store is not None and result.heatmap is not None:
+                store.put(image_id, result.heatmap)
+            if running.pictures:
+                drawn = draw(one, result, lane.plan.classifier, with_truth=with_truth)
+                save_picture(_picture(lane, image_id), drawn)
         if image_id in lane.folder.done:
             continue
         naming = lane.plan.classifier.class_name
         lines.append(to_line(image_id, result, naming, masks=running.masks))
-        if isinstance(one, Failed):
-            continue
-        hashes[image_id] = one.sha256
-        if isinstance(result, ImageError):
-            continue
-        if store is not None and result.heatmap is not None:
-            store.put(image_id, result.heatmap)
-        if running.pictures:
-            drawn = draw(one, result, lane.plan.classifier, with_truth=with_truth)
-            save_picture(lane.folder.path / "pictures" / f"{image_id}.jpg", drawn)
-    lane.folder.append(lines, hashes)
+        if isinstance(one, Loaded):
+            hashes[image_id] = one.sha256
+    if lines:
+        lane.folder.append(lines, hashes)
+
+
+def _lacks(lane: Lane, store: MapStore | None, running: Running, image_id: str) -> bool:
+    """Whether an image still has to run: its line, or the map or picture asked for, is missing."""
+    return (
+        image_id not in lane.folder.done
+        or (store is not None and not store.has(image_id))
+        or (running.pictures and not _picture(lane, image_id).exists())
+    )
+
+
+def _picture(lane: Lane, image_id: str) -> Path:
+    return lane.folder.path / "pictures" / f"{image_id}.jpg"
 
 
 def _store(samples: Sequence[Sample], lane: Lane) -> MapStore | None:

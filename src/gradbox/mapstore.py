@@ -1,8 +1,9 @@
 """The heat maps of a whole data set on disk: float16, memory-mapped, resumable.
 
 `maps.npy` is (n, h, w) float16 with each map's maximum at 1, `scales.npy` (n,) float32 what to
-multiply it with (0 for an image that failed or whose map is zero), `maps.json` names the images in
-order and says how the maps were made. While it is being written the arrays end in `.partial.npy`.
+multiply it with (0 for a map that is zero, NaN for an image without one: it failed), `maps.json`
+names the images in order and says how the maps were made. While they are being written the arrays
+end in `.partial.npy`.
 """
 
 import json
@@ -30,9 +31,19 @@ class MapStore:
     def __len__(self) -> int:
         return len(self.images)
 
+    def has(self, image_id: str) -> bool:
+        """Whether the map of this image is there."""
+        return not np.isnan(self.scales[self.images[image_id]])
+
     def __getitem__(self, image_id: str) -> Float[np.ndarray, "h w"]:
-        """One map as float32, at its own scale."""
+        """One map as float32, at its own scale.
+
+        Raises:
+            KeyError: there is no such image, or it has no map.
+        """
         row = self.images[image_id]
+        if not self.has(image_id):
+            raise KeyError(f"{image_id} has no map")
         return self.maps[row].astype(np.float32) * self.scales[row]
 
     def put(self, image_id: str, heatmap: Float[np.ndarray, "h w"]) -> None:
@@ -66,7 +77,10 @@ def create_maps(
         for name in ("maps", "scales"):
             (path / f"{name}.npy").replace(_partial(path, name))
     maps = _array(_partial(path, "maps"), (len(images), *size), np.float16)
+    is_new = not _partial(path, "scales").exists()
     scales = _array(_partial(path, "scales"), (len(images),), np.float32)
+    if is_new:
+        scales[:] = np.nan
     if not described.exists():
         write_json(described, header)
     return MapStore(path, {image: row for row, image in enumerate(images)}, maps, scales)

@@ -99,6 +99,7 @@ def locate(
         "labels": list(labels),
         "top": plan.selection.top,
         "near_top": plan.selection.near_top,
+        "masks": running.masks,
     }
     about = {"supervision": ready.supervision(given_labels=bool(labels))}
     folder = open_run(out, call, about, overwrite=running.overwrite)

@@ -1,0 +1,59 @@
+"""What the documents say is true: code runs, commands exist, each command is documented."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.main import get_command
+
+from gradbox.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+
+
+def test_the_first_program_of_the_readme_runs(
+    card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (program,) = blocks(ROOT / "README.md", "python")
+    image = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    for name in ("dog.jpg", "street.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    exec(program.replace("torchvision/resnet50", str(card)), {})
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == ["dog.jpg", "street.png"]
+
+
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_each_command_is_in_the_readme_or_the_documents(command: str) -> None:
+    assert any(f"gradbox {command}" in page.read_text("utf-8") for page in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_in_the_documents_exist(page: Path) -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for block in blocks(page, "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = line.split("#")[0].split()
+            if not words or words[0] != "gradbox":
+                continue
+            known = {name for p in commands[words[1]].params for name in p.opts} | {"--help"}
+            assert {word for word in words if word.startswith("--")} <= known, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def test_no_document_names_a_path_of_one_machine() -> None:
+    for page in PAGES:
+        assert not re.search(r"(?<![\w.$])/(work|tmp|home|root)/", page.read_text("utf-8")), page
