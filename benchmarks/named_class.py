@@ -68,9 +68,8 @@ def main() -> None:
         hits = np.array(found(classifier, method, couples), dtype=np.float64)
         groups = [str(i // 2) for i in range(len(hits))]
         spread = interval(hits, groups)
-        print(
-            f"| {method} | {100 * spread.mean:.1f} | {100 * spread.low:.1f} to {100 * spread.high:.1f} |"
-        )
+        span = f"{100 * spread.low:.1f} to {100 * spread.high:.1f}"
+        print(f"| {method} | {100 * spread.mean:.1f} | {span} |", flush=True)
 
 
 if __name__ == "__main__":
