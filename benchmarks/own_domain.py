@@ -1,0 +1,160 @@
+"""A domain with image labels alone: train on one half, localize in the other, score with its boxes.
+
+    python benchmarks/own_domain.py csv:$GRADBOX_ASSETS/data/caltech101 \
+        --arch torchvision/squeezenet1_1 --out runs/caltech101 \
+        --weights $GRADBOX_ASSETS/models/squeezenet1_1.safetensors
+
+A classifier starts from the weights, learns the image labels of the first half (seed 0) and sees no
+box. Methods are scored on the other half, with this classifier and with the one it started from,
+which knows other classes, at the same input size; only `ridge` learns, from the boxes of the first
+half. Nothing is chosen on the scored half.
+"""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gradbox.bootstrap import Interval, interval, paired_difference
+from gradbox.comparison import compare
+from gradbox.datasets import Dataset, load
+from gradbox.errors import ImageError
+from gradbox.execution import Running
+from gradbox.files import write_text
+from gradbox.localization import Sample
+from gradbox.mask_scoring import score_masks
+from gradbox.metrics import best_iou
+from gradbox.models import load_classifier
+from gradbox.pipeline import evaluate
+from gradbox.results import read_predictions
+from gradbox.train import train
+from gradbox.training.records import TrainingOptions
+from gradbox.trial import Part, without_twins
+
+SCORED = Part(shares=(0.5, 0.5), number=2)
+OF_MAPS = (
+    "sensitivity | mass",
+    "sensitivity(target=layer_mean, reduce=max) | mass",
+    "sensitivity | ridge(grid=14)",
+)
+CENTER = "sensitivity | center(0.8)"
+
+
+def write_labels(samples: Sequence[Sample], path: Path) -> None:
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(("image", "label"))
+    rows.writerows((Path(str(s.source)).resolve(), s.label) for s in samples)
+    write_text(path, table.getvalue())
+
+
+def percent(spread: Interval) -> str:
+    return f"{100 * spread.mean:.1f} ({100 * spread.low:.1f} to {100 * spread.high:.1f})"
+
+
+def show(title: str, dataset: Dataset, out: Path) -> None:
+    """Print the table of a comparison: masks (boxes filled), then boxes."""
+    table = json.loads((out / "compare.json").read_text("utf-8"))
+    samples = {sample.image_id: sample for sample in dataset.samples}
+    folders = {run["run"]: out / run["folder"] for run in table["runs"]}
+    scores = {run: of_each_image(samples, folder) for run, folder in folders.items()}
+    print(f"\n{title}: {table['n_images']} images, % (95 % interval)\n")
+    print(
+        "| method, box | mask IoU, box filled | minus centre | mean IoU | minus centre | CorLoc |"
+    )
+    print("|---|---|---|---|---|---|")
+    for run, of_run in scores.items():
+        cells = []
+        for name in ("box_filled", "iou"):
+            values, center = of_run[name], scores[CENTER][name]
+            cells += [interval(values), paired_difference(values, center)]
+        cells.append(interval((of_run["iou"] > 0.5).astype(np.float64)))
+        name = run.replace(" | ", "`, `")  # a bar would end the cell
+        print(f"| `{name}` | {' | '.join(map(percent, cells))} |")
+    others = {k: row for k, row in table["baselines"].items() if not CENTER.endswith(k)}
+    for name, row in others.items():
+        iou, corloc = (Interval(row[k], *row[f"{k}_interval"]) for k in ("mean_iou", "corloc"))
+        print(f"| `{name}` | | | {percent(iou)} | | {percent(corloc)} |")
+    print(
+        f"\nmask IoU of the true box filled: {percent(interval(scores[CENTER]['true_box_filled']))}"
+    )
+    for run, of_run in scores.items():
+        if "mask" in of_run:
+            print(f"mask IoU of the own mask of {run}: {percent(interval(of_run['mask']))}")
+    sys.stdout.flush()
+
+
+def of_each_image(samples: Mapping[str, Sample], folder: Path) -> dict[str, np.ndarray]:
+    """IoU of the box and of each kind of mask, image by image."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for image_id, found in read_predictions(folder / "predictions.jsonl", masks=True):
+        if isinstance(found, ImageError):
+            raise SystemExit(f"{image_id}: {found}")
+        values["iou"].append(best_iou(found.boxes[0], samples[image_id].boxes))
+        for name, scores in score_masks(samples, [(image_id, found)]).items():
+            values[name].append(scores["mean_iou"])
+    return {name: np.array(one) for name, one in values.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset")
+    parser.add_argument("--arch", required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--dam", type=int, default=150, help="scored images to run dam on")
+    options = parser.parse_args()
+
+    dataset = load(options.dataset)
+    labels = options.out / "labels.csv"
+    learning = SCORED.others(dataset.samples)
+    write_labels(without_twins(learning, SCORED.of(dataset.samples)), labels)
+    report = train(
+        str(labels),
+        out=options.out / "model",
+        options=TrainingOptions(
+            arch=options.arch,
+            weights=options.weights,
+            size=options.size,
+            epochs=options.epochs,
+            batch_size=16,
+        ),
+    )
+    taught = load_classifier(str(report.card))
+    before = load_classifier(options.arch, weights=options.weights)
+    untaught = replace(before, preprocessing=taught.preprocessing)
+    accuracy = evaluate(dataset, taught, options.out / "accuracy", part=SCORED).metrics
+    assert accuracy is not None
+    print(
+        f"trained with {report.n_train} images, epoch {report.epoch} chosen with "
+        f"{report.n_validation} ({100 * report.accuracy:.1f} % right); on the scored half "
+        f"{100 * accuracy['top1_accuracy']:.1f} % right"
+    )
+    some = replace(SCORED, limit=options.dam)
+    for title, classifier, runs, part in (
+        ("taught", taught, OF_MAPS, SCORED),
+        ("untaught", untaught, OF_MAPS, SCORED),
+        ("dam", taught, ("dam", OF_MAPS[0]), some),
+    ):
+        job = compare(
+            dataset,
+            [classifier],
+            options.out / title,
+            runs=(*runs, CENTER),
+            part=part,
+            running=Running(masks=True),
+        )
+        show(title, dataset, job.folder)
+
+
+if __name__ == "__main__":
+    main()
