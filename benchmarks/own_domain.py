@@ -23,13 +23,15 @@ from pathlib import Path
 import numpy as np
 
 from gradbox.bootstrap import Interval, interval, paired_difference
+from gradbox.boxes import centered
 from gradbox.comparison import compare
 from gradbox.datasets import Dataset, load
 from gradbox.errors import ImageError
 from gradbox.execution import Running
 from gradbox.files import write_text
 from gradbox.localization import Sample
-from gradbox.mask_scoring import score_masks
+from gradbox.mask_scoring import load_mask, score_masks
+from gradbox.masks import Overlap, filled_box
 from gradbox.metrics import best_iou
 from gradbox.models import load_classifier
 from gradbox.pipeline import evaluate
@@ -103,6 +105,19 @@ def of_each_image(samples: Mapping[str, Sample], folder: Path) -> dict[str, np.n
     return {name: np.array(one) for name, one in values.items()}
 
 
+def show_smaller_boxes(samples: Sequence[Sample]) -> None:
+    """Print the mask IoU of smaller centred boxes: what the size of a box gains, wherever it is."""
+    masks = [load_mask(sample.mask) for sample in samples if sample.mask is not None]
+    print("\nmask IoU of centred boxes, filled, by their share of each side")
+    for share in (0.8, 0.75, 0.7, 0.65, 0.6):
+        boxes = (centered(*mask.shape, (share, share)) for mask in masks)
+        ious = [
+            Overlap.of(filled_box(box, mask.shape), mask).iou
+            for box, mask in zip(boxes, masks, strict=True)
+        ]
+        print(f"{share}: {percent(interval(np.array(ious)))}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset")
@@ -139,6 +154,7 @@ def main() -> None:
         f"{report.n_validation} ({100 * report.accuracy:.1f} % right); on the scored half "
         f"{100 * accuracy['top1_accuracy']:.1f} % right"
     )
+    show_smaller_boxes(SCORED.of(dataset.samples))
     some = replace(SCORED, limit=options.dam)
     for title, classifier, runs, part in (
         ("taught", taught, OF_MAPS, SCORED),
