@@ -143,8 +143,8 @@ class Center:
         """
         if isinstance(self.share, str):
             raise UsageError(
-                "center(mean) takes the mean size of known boxes and there are none here: "
-                "use it in `gradbox evaluate` with --split, or give a share, as in center(0.8)"
+                "center(mean) takes the mean size of known boxes: `gradbox evaluate` and "
+                "`gradbox compare` print it by themselves; as a box give a share, as in center(0.8)"
             )
         return ConstantBox((self.share, self.share)).estimate(heatmaps, frames)
 
