@@ -7,7 +7,7 @@ from gradbox.comparison import compare
 from gradbox.datasets import load
 from gradbox.execution import Report, Running
 from gradbox.models import SCENES, load_classifier
-from gradbox.pipeline import evaluate, locate
+from gradbox.pipeline import evaluate
 from gradbox.trial import Part
 
 SEED = 1_000_003  # far from the seeds that the classifier was trained with
@@ -48,9 +48,12 @@ def demo(
         part=Part(shares=(0.5, 0.5), number=2),
         running=running,
     )
-    shown = load(f"scenes:{N_PICTURES},seed={SEED + 1}").samples
-    pictures = locate(
-        shown, classifier, out / "scenes", box=RUNS[0].split(" | ")[1], running=_drawn(running)
+    pictures = evaluate(
+        load(f"scenes:{N_PICTURES},seed={SEED + 1}"),
+        classifier,
+        out / "scenes",
+        box=RUNS[0].split(" | ")[1],
+        running=_drawn(running),
     )
     return Demonstration(
         comparison=comparison,

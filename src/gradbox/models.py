@@ -68,7 +68,7 @@ def load_classifier(
     """
     if spec == SCENES:
         model = _from_card(
-            Path(str(resources.files("gradbox") / "data/scenes_small.toml")), weights
+            Path(str(resources.files("gradbox") / "data/scenes_small/model.toml")), weights
         )
     elif spec.endswith(".toml"):
         model = _from_card(Path(spec), weights)
