@@ -70,6 +70,8 @@ def test_it_learns_shapes_and_writes_what_it_says(shapes: Path, trained: Path) -
     assert sum(report.per_class.values()) / 3 == pytest.approx(report.accuracy)  # 6 of each
     names = ["classes.txt", "log.jsonl", "model.safetensors", "model.toml", "train.json"]
     assert sorted(path.name for path in trained.iterdir()) == names
+    modes = {(trained / name).stat().st_mode for name in names}
+    assert len(modes) == 1  # whoever may read one may read all
     log = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in log] == [1, 2, 3, 4]
     assert set(log[0]) == set(Epoch.__dataclass_fields__)
