@@ -12,7 +12,7 @@ from gradbox.trial import Part
 
 SEED = 1_000_003  # far from the seeds that the classifier was trained with
 N_PICTURES = 12
-# The numbers were chosen on scenes of other seeds (5 and 77): the default boxes are for photographs,
+# Numbers chosen on scenes of other seeds (5 and 77): the default boxes are for photographs,
 # whose objects are larger.
 RUNS = (
     "sensitivity | mass(0.7, 0.05, sigma=6)",
