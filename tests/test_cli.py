@@ -379,3 +379,10 @@ def test_compare_refuses_a_wrong_run_before_it_writes(
     assert run(*call, "--run", "sensitivity | mass", "--run", "dam | mass") == 2
     assert "makes its own boxes" in complaint(capsys)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    assert run("--version") == 0
+    assert capsys.readouterr().out.strip() == f"gradbox {version('gradbox')}"

@@ -1,6 +1,7 @@
 """The commands: parse, call `pipeline`, render. No logic of their own."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _version(asked: bool | None) -> None:
+    if asked:
+        say(f"gradbox {version('gradbox')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _: Annotated[
+        bool | None,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_version, is_eager=True
+        ),
+    ] = None,
+) -> None:
+    pass
 
 
 @app.command()
