@@ -330,7 +330,9 @@ def build_interrupting():
     assert len((out / "images.sha256").read_text().splitlines()) == 24
 
 
-def test_scenes_are_drawn_trained_on_located_and_scored(tmp_path: Path) -> None:
+def test_scenes_are_drawn_trained_on_located_and_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The whole way of a user without a classifier: pictures, train, locate, evaluate."""
     pictures, model = tmp_path / "scenes", tmp_path / "model"
     assert run("scenes", 45, "--size", 64, "--out", pictures) == 0
@@ -341,6 +343,7 @@ def test_scenes_are_drawn_trained_on_located_and_scored(tmp_path: Path) -> None:
     assert run("locate", pictures / "images", *common, "--out", tmp_path / "boxes") == 0
     scores = ("--class-from", "truth", "--out", tmp_path / "scores")
     assert run("evaluate", f"csv:{pictures}", *common, *scores) == 0
+    assert "masks of 45 images" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
     assert metrics["n_units"] == 45
     # scenes spread their objects, so that the centre is a poor answer

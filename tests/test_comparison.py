@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gradbox import cli
 from gradbox.boxes import iou
@@ -20,7 +21,7 @@ from gradbox.execution import Report, Running
 from gradbox.geometry import Frame
 from gradbox.localization import Batch, Sample
 from gradbox.mapstore import create_maps
-from gradbox.models import load_classifier
+from gradbox.models import SCENES, load_classifier
 from gradbox.pipeline import evaluate
 from gradbox.regressor import Regressor
 from gradbox.sensitivity import SensitivityMaps
@@ -202,6 +203,77 @@ def test_saved_maps_are_scored_by_wsolevaluations_protocol(
     assert list(wsol) == ["sensitivity"]  # one method, two boxes: one set of maps
     for key in ("max_box_acc", "max_box_acc_v2"):
         assert 0 <= wsol["sensitivity"][key]["held_out"] <= wsol["sensitivity"][key]["maximum"] <= 1
+
+
+DAM = "dam(percentile=90, dilations=2, erosions=2)"
+
+
+def scenes(out: Path, runs: Sequence[str]) -> dict[str, Any]:
+    """Four scenes, which have true masks, with the classifier that is built in."""
+    compare(load("scenes:4,seed=11"), [load_classifier(SCENES, device="cpu")], out, runs=runs)
+    return table(out)
+
+
+def test_masks_of_scenes_are_scored_as_evaluate_scores_them(tmp_path: Path) -> None:
+    found = scenes(tmp_path / "all", [DAM, MASS])
+    rows = {row["run"]: row for row in found["runs"]}
+    dataset, classifier = load("scenes:4,seed=11"), load_classifier(SCENES, device="cpu")
+    for text, kinds in ((DAM, {"mask", "box_filled"}), (MASS, {"box_filled"})):
+        method, _, box = text.partition(" | ")
+        report = evaluate(dataset, classifier, tmp_path / method, method=method, box=box or None)
+        assert report.metrics is not None
+        assert rows[text]["masks"] == report.metrics["masks"]
+        assert set(rows[text]["masks"]) == {*kinds, "true_box_filled"}
+        for name, row in found["baselines"].items():
+            assert row["masks"] == report.metrics["baselines"][name]["masks"]
+    # the visible pixels of scenes are all inside the whole image
+    assert found["baselines"]["whole"]["masks"]["box_filled"]["mean_recall"] == 1
+    said = (tmp_path / "all" / "report.html").read_text("utf-8")
+    assert said.count(">own mask<") == 1
+    assert said.count(">box, filled<") == 2 + 3 + 1  # the runs, the constant boxes, the true box
+
+
+def test_masks_are_read_again_where_a_comparison_goes_on(
+    tmp_path: Path, calls: list[tuple[str, ...]]
+) -> None:
+    before = scenes(tmp_path / "out", [DAM, MASS])
+    calls.clear()
+    assert scenes(tmp_path / "out", [DAM, MASS]) == before
+    assert calls == []
+
+
+def with_masks(discs: Path) -> str:
+    """The data set with the true mask of each image: its upper half."""
+    half = np.zeros((80, 100, 3), dtype=np.uint8)
+    half[:40] = 255
+    (discs / "masks").mkdir()
+    for i in range(24):
+        Image.fromarray(half).save(discs / "masks" / f"{i:02}.png")
+    return f"csv:{discs}"
+
+
+def test_masks_are_scored_on_the_images_that_failed_in_no_run(
+    discs: Path, network: Classifier, tmp_path: Path
+) -> None:
+    dataset = load(with_masks(discs))
+    (discs / "images" / "03.png").write_text("no image")
+    compare(dataset, [network], tmp_path / "out", runs=[MASS, "sensitivity | whole"])
+    found = table(tmp_path / "out")
+    rows = [row["masks"]["box_filled"] for row in (*found["runs"], *found["baselines"].values())]
+    assert [row["n_masks"] for row in rows] == [23] * 5
+    (whole,) = (row["masks"] for row in found["runs"] if row["run"] == "sensitivity | whole")
+    assert whole["box_filled"] == found["baselines"]["whole"]["masks"]["box_filled"]
+    assert whole["box_filled"]["mean_iou"] == 0.5  # half of each image is the object
+
+
+def test_masks_that_came_later_are_not_scored_with_what_was_found_without(
+    discs: Path, network: Classifier, tmp_path: Path
+) -> None:
+    run(discs, network, tmp_path / "out", [MASS])
+    assert table(tmp_path / "out")["runs"][0]["masks"] == {}
+    with_masks(discs)
+    with pytest.raises(UsageError, match=r"masks was False, is now True.*--overwrite"):
+        run(discs, network, tmp_path / "out", [MASS])
 
 
 def stored(folder: Path, size: tuple[int, int], n: int = 6) -> tuple[Any, list[Sample], Any]:

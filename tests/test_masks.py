@@ -39,7 +39,8 @@ def test_an_empty_denominator_gives_zero() -> None:
 
 def test_means_weigh_images_and_pooled_ratios_weigh_pixels_by_hand() -> None:
     small = np.array([[1]], dtype=bool)
-    summary = MaskScores.of([Overlap.of(PREDICTED, TRUTH), Overlap.of(small, small)]).summary()
+    masks = [("a", Overlap.of(PREDICTED, TRUTH)), ("b", Overlap.of(small, small))]
+    summary = MaskScores.of(masks).summary()
     assert summary == pytest.approx(
         {
             "n_masks": 2,

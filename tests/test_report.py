@@ -39,12 +39,17 @@ FIRST = metrics({"ant": [40] * FEW, "bee": [40, 10, 10], "<b>wasp</b>": [10] * (
 BASELINE = {**metrics({"ant": [20] * 5}), "oracle": True}
 
 
-def write(path: Path, runs: Mapping[str, Any], cases: Sequence[Case] = ()) -> str:
+def write(
+    path: Path,
+    runs: Mapping[str, Any],
+    cases: Sequence[Case] = (),
+    baseline: Mapping[str, Any] = BASELINE,
+) -> str:
     write_report(
         path,
         title="a <title>",
         runs=runs,
-        context={"baselines": {"center(0.8)": BASELINE}, "problems": ["2 images of one colour"]},
+        context={"baselines": {"center(0.8)": baseline}, "problems": ["2 images of one colour"]},
         cases=cases,
         failures={"torn.jpg": "the file is truncated"},
         facts={"call": {"method": "sensitivity"}},
@@ -123,6 +128,41 @@ def test_many_runs_differ_in_their_lines(tmp_path: Path) -> None:
     assert len(set(swatches)) == 13
     for said in ("-10.0<small>-20.0 to 0.0</small>", "0.250", "0.012"):
         assert said in table
+
+
+def filled(iou: float) -> dict[str, Any]:
+    """Mask scores of 22 images with this IoU and precision, and a recall of 1."""
+    means = {"mean_iou": iou, "mean_precision": iou, "mean_recall": 1.0}
+    return {"n_masks": 22, **means, **{f"{key}_interval": [0.125, 0.875] for key in means}}
+
+
+def test_masks_have_a_table_where_they_are_known(tmp_path: Path) -> None:
+    """A run with a mask has two rows, one without has its box, and the true box stands last."""
+    perfect = {"true_box_filled": filled(0.75)}
+    runs = {
+        "dam": {**FIRST, "masks": {"mask": filled(0.5), "box_filled": filled(0.25), **perfect}},
+        "sensitivity | mass": {**FIRST, "masks": {"box_filled": filled(0.625), **perfect}},
+    }
+    constant = {**BASELINE, "masks": {"box_filled": filled(0.375)}}
+    text = write(
+        tmp_path / "report.html",
+        {n: {**r, "seconds_per_image": 1.0} for n, r in runs.items()},
+        baseline=constant,
+    )
+    table = text[text.index('<table id="masks">') :]
+    table = table[: table.index("</table>")]
+    cells = re.findall(
+        r'<td>([^<]+)</td><td class="left">([^<]+)</td>\s*<td>([\d.]+)<small>', table
+    )
+    assert cells == [
+        ("dam", "own mask", "50.0"),
+        ("dam", "box, filled", "25.0"),
+        ("sensitivity | mass", "box, filled", "62.5"),
+        ("center(0.8) (oracle)", "box, filled", "37.5"),
+        ("true box (oracle)", "box, filled", "75.0"),
+    ]
+    assert table.count("12.5 to 87.5") == 5 * 3
+    assert 'id="masks"' not in write(tmp_path / "other.html", {"one": {**FIRST, "masks": {}}})
 
 
 def chromium() -> str:

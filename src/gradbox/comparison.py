@@ -47,8 +47,9 @@ def compare(
         UsageError: the call is wrong, or a box is to be learned and there is no split.
     """
     started = perf_counter()
-    running, part = running or Running(), part or Part()
+    part = part or Part()
     terms = Terms(dataset=dataset, part=part, class_from=class_from, strict=strict)
+    running = terms.run_by(running or Running())
     _check(runs, part, classifiers)
     call = {
         "command": "compare",

@@ -15,6 +15,8 @@ from gradbox.boxes import clip
 from gradbox.geometry import Size
 
 Mask = Bool[np.ndarray, "H W"]
+RATIOS = ("iou", "precision", "recall")
+"""What `Overlap` has of two masks."""
 
 
 def mask_iou(predicted: Mask, truth: Mask) -> float:
@@ -90,34 +92,47 @@ class Overlap:
 
 @dataclass(frozen=True)
 class MaskScores:
-    """The masks scored so far; `a + b` is what one pass over the images of both would give."""
+    """The masks scored so far; `a + b` is what one pass over the images of both would give.
 
-    overlaps: tuple[Overlap, ...] = ()
+    One mask of each image, with the image's id.
+    """
+
+    masks: tuple[tuple[str, Overlap], ...] = ()
 
     @classmethod
-    def of(cls, overlaps: Iterable[Overlap]) -> "MaskScores":
+    def of(cls, masks: Iterable[tuple[str, Overlap]]) -> "MaskScores":
         """The state after these images."""
-        return cls(tuple(overlaps))
+        return cls(tuple(masks))
 
     def __add__(self, other: "MaskScores") -> "MaskScores":
-        return MaskScores(self.overlaps + other.overlaps)
+        return MaskScores(self.masks + other.masks)
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """The image of each mask: the groups of a bootstrap."""
+        return tuple(image_id for image_id, _ in self.masks)
+
+    @property
+    def pooled(self) -> Overlap:
+        """The pixels of all images together."""
+        counts = ((one.both, one.predicted, one.truth) for _, one in self.masks)
+        both, predicted, truth = map(sum, zip((0, 0, 0), *counts, strict=True))
+        return Overlap(both, predicted, truth)
+
+    def values(self, ratio: str) -> Float[np.ndarray, "n"]:
+        """One of `RATIOS` of each image."""
+        return np.array([getattr(one, ratio) for _, one in self.masks], dtype=np.float64)
 
     def summary(self) -> dict[str, Any]:
         """Means over the images, and the same ratios of all pixels pooled; None without images.
 
         A mean counts each image alike, a pooled ratio each pixel: large objects weigh more.
         """
-        n = len(self.overlaps)
-        pooled = Overlap(
-            sum(one.both for one in self.overlaps),
-            sum(one.predicted for one in self.overlaps),
-            sum(one.truth for one in self.overlaps),
-        )
+        n = len(self.masks)
         summary: dict[str, Any] = {"n_masks": n}
-        for ratio in ("iou", "precision", "recall"):
-            total = fsum(getattr(one, ratio) for one in self.overlaps)
-            summary[f"mean_{ratio}"] = total / n if n else None
-            summary[f"pooled_{ratio}"] = getattr(pooled, ratio) if n else None
+        for ratio in RATIOS:
+            summary[f"mean_{ratio}"] = fsum(self.values(ratio)) / n if n else None
+            summary[f"pooled_{ratio}"] = getattr(self.pooled, ratio) if n else None
         return summary
 
 

@@ -17,7 +17,6 @@ from gradbox.files import write_json
 from gradbox.gallery import gallery
 from gradbox.loading import WORKERS, Loaded, load_batches, to_batch
 from gradbox.localization import ImageSource, Sample, Selection
-from gradbox.mask_scoring import score_masks
 from gradbox.methods import (
     DEFAULT_BOX,
     DEFAULT_METHOD,
@@ -123,28 +122,24 @@ def evaluate(
 
     The scored unit is an (image, class) pair for `class_from` `truth`, else an image, and any true
     box of the unit counts. Images without a box are left out. The constant baselines are scored on
-    the same units.
+    the same units. Where images have true masks, masks and filled boxes are scored, too.
 
     Raises:
         UsageError: the call is wrong; a class that the classifier does not know (for `truth`); a
             regressor that was fitted on an image that is scored.
     """
     started = perf_counter()
-    running = running or Running()
     terms = Terms(dataset=dataset, part=part or Part(), class_from=class_from, strict=strict)
+    running = terms.run_by(running or Running())
     trial = prepare(terms, build_method(method, box, classifier), classifier)
     folder = trial.open(out, overwrite=running.overwrite)
-    samples = {sample.image_id: sample for sample in trial.plan.samples}
-    has_masks = any(sample.mask is not None for sample in samples.values())
-    running = replace(running, masks=running.masks or has_masks)
     seconds = run_into(folder, trial.plan, running, with_truth=True)
     report = finish(folder, trial.plan, running, seconds)
     found = dict(read_predictions(folder.predictions))
     scores = trial.score(found)
     metrics = {
-        **trial.metrics(scores, found),
+        **trial.metrics(scores, found, folder),
         **trial.context(found, folder.hashes),
-        "masks": score_masks(samples, read_predictions(folder.predictions, masks=True)),
         "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
     }
     write_json(out / "metrics.json", metrics)

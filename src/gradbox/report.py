@@ -40,6 +40,36 @@ class Row:
     is_run: bool
 
 
+@dataclass(frozen=True)
+class MaskRow:
+    """One row of the table of masks: what was scored, its own mask or its box filled."""
+
+    name: str
+    kind: str
+    numbers: Numbers
+    is_run: bool
+
+
+def mask_rows(runs: Mapping[str, Numbers], baselines: Mapping[str, Numbers]) -> list[MaskRow]:
+    """The masks of runs, of constant boxes and of the true box; none where no mask is known.
+
+    Args:
+        runs: by name what `metrics.json` says, with `masks`.
+        baselines: the same of the constant boxes.
+    """
+    rows = [
+        MaskRow(name, kind, numbers["masks"][key], is_run)
+        for named, is_run in ((runs, True), (_marked(baselines), False))
+        for name, numbers in named.items()
+        for key, kind in (("mask", "own mask"), ("box_filled", "box, filled"))
+        if key in numbers.get("masks", {})
+    ]
+    if rows:
+        perfect = next(iter(runs.values()))["masks"]["true_box_filled"]
+        rows.append(MaskRow("true box (oracle)", "box, filled", perfect, False))
+    return rows
+
+
 def write_report(
     path: Path,
     *,
@@ -55,8 +85,9 @@ def write_report(
     Args:
         path: the HTML file.
         title: its heading.
-        runs: by name what `Scores.summary` gives with `supervision`, and, where runs are compared,
-            `difference`, `mcnemar` and `seconds_per_image`.
+        runs: by name what `Scores.summary` gives with `supervision`, with `masks` where there are
+            true ones, and, where runs are compared, `difference`, `mcnemar` and
+            `seconds_per_image`.
         context: `baselines` by name, `problems` of the data set and, of saved maps, `wsol` by name.
         cases: the gallery, of the first run.
         failures: reasons by image id.
@@ -82,6 +113,7 @@ def write_report(
         classes=list(_classes(runs)),
         few=FEW,
         groups=_groups(cases),
+        masks=mask_rows(runs, baselines),
         wsol=context.get("wsol", {}),
         problems=context["problems"],
         failures=failures,
@@ -95,6 +127,11 @@ def _rows(named: Mapping[str, Numbers], lines: Any, is_run: bool) -> list[Row]:
         Row(name, line, numbers, is_run)
         for (name, numbers), line in zip(named.items(), lines(len(named)), strict=True)
     ]
+
+
+def _marked(baselines: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    """The baselines, with `(oracle)` after the names of those that look at the answer."""
+    return {n + " (oracle)" * row.get("oracle", False): row for n, row in baselines.items()}
 
 
 def _classes(runs: Mapping[str, Numbers]) -> Iterator[tuple[str, list[Numbers]]]:

@@ -20,6 +20,7 @@ from gradbox.wsol_maps import wsol_scores
 _SHOWN = (
     *HEADLINE,
     "pointing_game",
+    "masks",
     "supervision",
     "n_failed",
     "seconds_per_image",
@@ -113,7 +114,7 @@ def _result(entry: Entry, found: Mapping[str, Found], kept: Mapping[str, Found])
     scores = entry.trial.score(kept)
     seconds = entry.folder.facts["seconds"]
     metrics = {
-        **entry.trial.metrics(scores, found),
+        **entry.trial.metrics(scores, found, entry.folder),
         "seconds_per_image": seconds["method"] / max(seconds["images"], 1),
     }
     return Result(entry=entry, scores=scores, metrics=metrics)

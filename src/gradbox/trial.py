@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Any
 from gradbox.classifier import Classifier
 from gradbox.datasets import Dataset, limit, split
 from gradbox.errors import ImageError, UsageError
-from gradbox.execution import LabelsOf, Plan
+from gradbox.execution import LabelsOf, Plan, Running
 from gradbox.loading import hash_source
 from gradbox.localization import Localization, Sample
+from gradbox.mask_scoring import score_constant_masks, score_masks
 from gradbox.methods import ClassFrom, Method, selection_for
 from gradbox.metrics import Scores
-from gradbox.results import Found, RunFolder, open_run
+from gradbox.results import Found, RunFolder, open_run, read_predictions
 from gradbox.scoring import TrueUnit, baselines, score, summary, true_units
 
 Units = Mapping[str, Sequence[TrueUnit]]
@@ -70,6 +71,15 @@ class Terms:
         """The images that boxes and baselines may be fitted on: the split's other parts."""
         return self.part.others(self.dataset.samples)
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether some image of the data set has a true mask."""
+        return any(sample.mask is not None for sample in self.dataset.samples)
+
+    def run_by(self, running: Running) -> Running:
+        """The same way to run, but with the masks written that are to be scored."""
+        return replace(running, masks=running.masks or self.has_masks)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trial:
@@ -102,6 +112,7 @@ class Trial:
             **self.terms.part.about,
             "class_from": self.class_from,
             "strict": self.terms.strict,
+            "masks": self.terms.has_masks,
             **self.plan.about,
         }
         return open_run(out, call, {"supervision": self.supervision}, overwrite=overwrite)
@@ -110,11 +121,19 @@ class Trial:
         """The scores of what was found; failed images are left out."""
         return score(self.units, found, self.class_from, self.plan.classifier.class_name)
 
-    def metrics(self, scores: Scores, found: Mapping[str, Found]) -> dict[str, Any]:
-        """What `metrics.json` says of the method."""
+    def metrics(
+        self, scores: Scores, found: Mapping[str, Found], folder: RunFolder
+    ) -> dict[str, Any]:
+        """What `metrics.json` says of the method; masks of the images that `scores` are of.
+
+        Masks take memory: they are read again from the run's folder, one at a time.
+        """
+        masked = self._masked(scores.image_ids)
+        with_masks = read_predictions(folder.predictions, masks=True) if masked else ()
         return {
             "supervision": self.supervision,
             **summary(scores, strict=self.terms.strict),
+            "masks": score_masks(masked, with_masks),
             "n_failed": sum(isinstance(one, ImageError) for one in found.values()),
             "n_without_unit": self.n_without_unit,
         }
@@ -122,11 +141,18 @@ class Trial:
     def context(self, found: Mapping[str, Found], hashes: Mapping[str, str]) -> dict[str, Any]:
         """What `metrics.json` says of the images: constant boxes on the same units, oddities."""
         others = self.terms.others
-        fitting = others or self.samples
+        rows = baselines(self.units, found, fitting=others or self.samples, oracle=not others)
+        shares = {n: (r["share_of_height"], r["share_of_width"]) for n, r in rows.items()}
+        masks = score_constant_masks(self._masked(found), found.items(), shares)
         return {
-            "baselines": baselines(self.units, found, fitting=fitting, oracle=not others),
+            "baselines": {name: {**row, "masks": masks[name]} for name, row in rows.items()},
             "problems": [*self.terms.dataset.problems, *oddities(found, hashes, others)],
         }
+
+    def _masked(self, image_ids: Iterable[str]) -> dict[str, Sample]:
+        """Those of the images that have a true mask."""
+        asked = frozenset(image_ids)
+        return {s.image_id: s for s in self.samples if s.mask is not None and s.image_id in asked}
 
 
 def prepare(terms: Terms, method: Method, classifier: Classifier) -> Trial:

@@ -78,6 +78,7 @@ def show_scores(metrics: Mapping[str, Any], method: str) -> None:
             f"{100 * row['center_correctness']['0.00']:.1f}",
         )
     out_console.print(table)
+    _show_masks({method: metrics}, metrics["baselines"])
 
 
 def show_comparison(comparison: Mapping[str, Any]) -> None:
@@ -101,8 +102,26 @@ def show_comparison(comparison: Mapping[str, Any]) -> None:
             f"{row['seconds_per_image']:.4f}" if "seconds_per_image" in row else "",
         )
     out_console.print(table)
+    _show_masks(runs, comparison["baselines"])
     if comparison["wsol"]:
         out_console.print(_wsol_table(comparison["wsol"]))
+
+
+def _show_masks(runs: Mapping[str, Any], baselines: Mapping[str, Any]) -> None:
+    """The masks of the runs and of the boxes, filled; nothing where there are no true masks."""
+    from gradbox.report import mask_rows
+
+    rows = mask_rows(runs, baselines)
+    if not rows:
+        return
+    table = Table(title=f"masks of {rows[0].numbers['n_masks']} images")
+    for column in ("run", "mask", "mask IoU %", "precision %", "recall %"):
+        table.add_column(column, justify="left" if column in ("run", "mask") else "right")
+    for row in rows:
+        ratios = (f"mean_{ratio}" for ratio in ("iou", "precision", "recall"))
+        cells = [_with_interval(row.numbers[r], row.numbers[f"{r}_interval"]) for r in ratios]
+        table.add_row(escape(row.name), row.kind, *cells)
+    out_console.print(table)
 
 
 def _p_value(p: float) -> str:
