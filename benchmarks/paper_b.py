@@ -23,22 +23,27 @@ from tables import percent
 
 from gradbox.classifier import Classifier
 from gradbox.cli.console import track
+from gradbox.dam import Dam
 from gradbox.datasets import Dataset, load
 from gradbox.execution import Running
 from gradbox.localization import Localization
-from gradbox.methods import ClassFrom
+from gradbox.methods import METHODS, ClassFrom
 from gradbox.models import load_classifier
 from gradbox.pipeline import evaluate
 from gradbox.results import Found, read_predictions
 from gradbox.scoring import score, score_constant, summary
+from gradbox.specs import canonical
 from gradbox.trial import Part, Units, with_units
 
 PAPER = {"all": 0.4679, "cat": 0.451, "cycle": 0.427, "bottle": 0.486}
 SETS = {**IMAGENET_CLASSES, "cycle": frozenset({444, 671, 870, 880})}
 CURVE = {"0.00": "90", "0.20": "80"}
-SETTINGS: Mapping[str, tuple[str, ClassFrom]] = {
-    "the paper's text": ("dam", "predicted"),
-    "the authors' program": ("dam(kmax=30, distinct_channels=true, effect=guided)", "truth"),
+SETTINGS: Mapping[str, tuple[dict[str, Any], ClassFrom]] = {
+    "the paper's text": ({}, "predicted"),
+    "the authors' program": (
+        {"kmax": 30, "distinct_channels": True, "effect": "guided"},
+        "truth",
+    ),
 }
 HEADER = (
     *("setting", "supervision", "classes", "images", "mean IoU", "95 % interval", "the paper"),
@@ -59,10 +64,11 @@ class Row:
 
 
 def run(
-    name: str, dataset: Dataset, classifier: Classifier, out: Path, part: Part
+    name: str, dataset: Dataset, classifier: Classifier, out: Path, part: Part, layer: str | None
 ) -> Iterator[Row]:
     """Localize in one setting and score each set of classes; images of one colour are left out."""
-    method, class_from = SETTINGS[name]
+    given, class_from = SETTINGS[name]
+    method = canonical(Dam(layer=layer, **given), METHODS)
     report = evaluate(
         dataset,
         classifier,
@@ -103,6 +109,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--layer", help="features.25 is VGG16's conv5_1, conv5_2 is the default")
     options = parser.parse_args()
     dataset = load(options.dataset)
     single = replace(dataset, samples=[s for s in dataset.samples if len(s.boxes) == 1])
@@ -111,7 +118,7 @@ def main() -> None:
     rows = [
         row
         for i, name in enumerate(SETTINGS)
-        for row in run(name, single, classifier, options.out / f"setting{i}", part)
+        for row in run(name, single, classifier, options.out / f"setting{i}", part, options.layer)
     ]
     print(f"{Path(options.model).stem}, images of one object of {dataset.spec}\n")
     show(
