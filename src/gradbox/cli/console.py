@@ -118,9 +118,14 @@ def _show_masks(runs: Mapping[str, Any], baselines: Mapping[str, Any]) -> None:
     for column in ("run", "mask", "mask IoU %", "precision %", "recall %"):
         table.add_column(column, justify="left" if column in ("run", "mask") else "right")
     for row in rows:
-        ratios = (f"mean_{ratio}" for ratio in ("iou", "precision", "recall"))
-        cells = [_with_interval(row.numbers[r], row.numbers[f"{r}_interval"]) for r in ratios]
-        table.add_row(escape(row.name), row.kind, *cells)
+        table.add_row(
+            escape(row.name),
+            row.kind,
+            *(
+                _with_interval(row.numbers[key], row.numbers[f"{key}_interval"])
+                for key in ("mean_iou", "mean_precision", "mean_recall")
+            ),
+        )
     out_console.print(table)
 
 
