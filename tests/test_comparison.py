@@ -158,7 +158,7 @@ def test_twins_across_the_parts_are_named_and_not_fitted_on(
         ([], "--run"),
         (["sensitivty | mass"], "did you mean sensitivity"),
         (["sensitivity | mas"], "did you mean mass"),
-        (["dam | mass"], "makes its own boxes"),
+        (["dam(instances=true) | mass"], "boxes that dam makes itself"),
     ],
 )
 def test_a_wrong_call_says_what_to_type(

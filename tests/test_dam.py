@@ -15,6 +15,7 @@ from gradbox.geometry import Frame
 from gradbox.gradients import forward
 from gradbox.images import load_rgb
 from gradbox.localization import Batch, Localization, Selection
+from gradbox.methods import build_method
 from gradbox.models import load_classifier
 from gradbox.neurons import guided_backpropagation, layer_gradient_x_activation, top_neurons
 from gradbox.regions import region_features
@@ -340,3 +341,42 @@ def test_on_real_networks_the_regions_are_seen_as_the_class(assets: Path, card: 
         torch.tensor([found.labels[0]]),
     )
     assert found.regions[0].score > float(at_corner)
+
+
+def test_its_map_for_a_box_estimator_by_hand():
+    """The four neurons of the square see a patch each, evenly: the map is even on the square.
+
+    So the box between the ends of its mass is the square, for each of the two classes asked for.
+    """
+    options = "dam(kmax=4, k=4, dilations=0, erosions=0)"
+    method = build_method(options, "mass(floor=0, trim=0)", brightness().classifier)
+    batch = networks.batch(squares(1, 2), [(1, 2)])
+    (found,) = method.localizer.localize(batch)
+    assert isinstance(found, Localization)
+    assert found.boxes.tolist() == [[20, 4, 28, 12], [4, 4, 12, 12]]
+    assert found.labels == (1, 2)
+    (own,) = build_method(options, None, brightness().classifier).localizer.localize(batch)
+    assert isinstance(own, Localization)
+    assert (found.label_scores, found.top_labels) == (own.label_scores, own.top_labels)
+
+
+def test_its_map_is_the_heat_map_of_its_localization() -> None:
+    localizer = DamLocalizer(Dam(kmax=4, k=2), networks.classifier())
+    batch = networks.batch(torch.rand(3, 3, 16, 16).mul(255).byte(), [(0,), (1,), (2,)])
+    for maps, found in zip(localizer.maps(batch), localize(localizer, batch), strict=True):
+        assert not isinstance(maps, ImageError)
+        np.testing.assert_array_equal(maps[0].heatmap, found.heatmap)
+
+
+def test_a_black_image_has_a_map_of_zeros_and_gets_the_whole_image() -> None:
+    method = build_method("dam", "mass", brightness().classifier)
+    (found,) = method.localizer.localize(networks.batch(squares(), [(1,)]))
+    assert isinstance(found, Localization)
+    assert found.boxes.tolist() == [[0, 0, SIDE, SIDE]]
+    assert found.scores == (0.0,)
+
+
+@pytest.mark.parametrize("option", ["instances=true", "abstain=0.5"])
+def test_options_of_its_own_boxes_are_refused_with_another_box(option: str) -> None:
+    with pytest.raises(UsageError, match="boxes that dam makes itself"):
+        build_method(f"dam({option})", "mass", brightness().classifier)

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gradbox import least_squares, regression
 from gradbox.errors import UsageError
+from gradbox.features import pool_features
 from gradbox.geometry import Frame
 from gradbox.least_squares import (
     ConjugateGradients,
@@ -18,7 +20,7 @@ from gradbox.least_squares import (
     largest_eigenvalue,
 )
 from gradbox.regression import TrainingBatch, fit, solver_for, targets_for
-from gradbox.regressor import Regressor, Ridge, Sgd, pool_features
+from gradbox.regressor import Regressor, Ridge, Sgd
 
 SIZE = 8
 FITTED = {"method": "m", "model": "net", "model_hash": "aa"}
@@ -234,7 +236,8 @@ def test_a_fitted_spec_is_not_fitted_again():
 def test_the_origin_says_how_it_was_fitted():
     maps, targets = training_set(30)
     regressor: Regressor = fit(Ridge(grid=4, penalty=1.0), in_batches(maps, targets), **FITTED)
-    assert regressor.origin.kind == "ridge(grid=4, boxes=largest, penalty=1.0, folds=5)"
+    options = "grid=4, features=cells, boxes=largest, penalty=1.0, folds=5"
+    assert regressor.origin.kind == f"ridge({options})"
     assert (regressor.origin.method, regressor.origin.model_hash) == ("m", "aa")
     assert regressor.origin.n_boxes == 30
 
@@ -248,3 +251,16 @@ def test_targets_are_shares_of_the_input():
     np.testing.assert_allclose(targets_for(boxes, frame, "each"), each)
     assert targets_for(boxes, frame, "single").shape == (0, 4)
     np.testing.assert_allclose(targets_for(boxes[1:2], frame, "single"), [[0, 0, 0.5, 0.5]])
+
+
+@pytest.mark.parametrize("options", [Ridge(features="quantiles"), Sgd(features="quantiles")])
+def test_quantiles_find_a_bright_box_anywhere(options: Ridge | Sgd, tmp_path: Path):
+    """Fitted on 40 noisy maps, its corners on 40 others are far better than a constant box's."""
+    maps, targets = training_set(80)
+    fitted = fit(options, in_batches(maps[:40], targets[:40]), **FITTED)
+    fitted.save(tmp_path / "box.safetensors")
+    regressor = Regressor.load(tmp_path / "box.safetensors")
+    assert (regressor.features, regressor.grid) == ("quantiles", None)
+    boxes, _ = regressor.estimate(maps[40:], [Frame.squash((100, 100), (SIZE, SIZE))] * 40)
+    constant = np.abs(targets[:40].mean(axis=0) - targets[40:]).mean()
+    assert np.abs(boxes / 100 - targets[40:]).mean() < 0.6 * constant

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.geometry import Frame
-from gradbox.regressor import FORMAT, Origin, Regressor, Ridge, choose, pool_features
+from gradbox.regressor import FORMAT, Origin, Regressor, Ridge, choose
 from gradbox.specs import build
 
 HASHES = frozenset(f"{number:064x}" for number in (3, 255))
@@ -37,33 +37,6 @@ def regressor() -> Regressor:
         origin=ORIGIN,
         image_hashes=HASHES,
     )
-
-
-def test_pooling_averages_cells_by_area():
-    # By hand: 3 pixels on 2 cells: each cell covers one pixel and half of the middle one.
-    heatmap = np.array([[[4, 2, 0], [4, 2, 0], [4, 2, 0]]], dtype=np.float32)
-    left, right = (4 + 0.5 * 2) / 1.5 / 18, (0.5 * 2) / 1.5 / 18
-    np.testing.assert_allclose(pool_features(heatmap, 2), [[left, right, left, right]], rtol=1e-6)
-
-
-def test_pooling_to_a_divisor_is_the_mean_of_blocks():
-    heatmaps = np.random.default_rng(0).random((2, 6, 9), dtype=np.float32)
-    blocks = heatmaps.reshape(2, 3, 2, 3, 3).mean(axis=(2, 4)) / heatmaps.sum(axis=(1, 2))[0]
-    expected = blocks[0].ravel()
-    np.testing.assert_allclose(pool_features(heatmaps, 3)[0], expected, rtol=1e-5)
-
-
-def test_pooling_to_the_map_itself_only_divides_by_the_sum():
-    heatmaps = np.random.default_rng(0).random((2, 7, 7), dtype=np.float32)
-    expected = heatmaps.reshape(2, 49) / heatmaps.sum(axis=(1, 2))[:, None]
-    np.testing.assert_allclose(pool_features(heatmaps, 7), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("grid", [2, 3, 5, 8])
-def test_pooled_cells_of_any_grid_average_to_the_map(grid: int):
-    # A property: cells have equal area, so their mean is the mean of the map, 1 / pixels.
-    heatmaps = np.random.default_rng(1).random((2, 7, 5), dtype=np.float32)
-    np.testing.assert_allclose(pool_features(heatmaps, grid).mean(axis=1), 1 / 35, rtol=1e-5)
 
 
 def test_corners_are_shares_of_the_input(regressor: Regressor):
@@ -109,14 +82,19 @@ def test_a_spec_with_a_file_uses_it(regressor: Regressor, tmp_path: Path):
     for text in (f"ridge('{path}')", f"sgd(file='{path}')", f"ridge('{path}', grid=2)"):
         boxes, _ = build(text, ESTIMATORS).estimate(heatmaps, frames)
         np.testing.assert_array_equal(boxes, regressor.estimate(heatmaps, frames)[0])
-    with pytest.raises(UsageError, match=r"grid=2, not grid=14"):
-        build(f"ridge('{path}', grid=14)", ESTIMATORS).estimate(heatmaps, frames)
+    for other in ("grid=14", "features=quantiles"):
+        with pytest.raises(UsageError, match=rf"grid=2, not {other}"):
+            build(f"ridge('{path}', {other})", ESTIMATORS).estimate(heatmaps, frames)
 
 
 def test_an_unfitted_spec_says_how_to_fit_it():
     assert Ridge().grid == 14
     with pytest.raises(UsageError, match=r"gradbox fit .* 'ridge\(grid=7\)'"):
         Ridge(grid=7).estimate(np.ones((1, 8, 8), dtype=np.float32), [])
+    with pytest.raises(UsageError, match=r"gradbox fit .* 'ridge\(features=quantiles\)'"):
+        Ridge(features="quantiles").estimate(np.ones((1, 8, 8), dtype=np.float32), [])
+    with pytest.raises(ValueError, match="grid=7"):
+        Ridge(grid=7, features="quantiles")
 
 
 def test_another_method_or_other_weights_are_refused_with_both_values(regressor: Regressor):
@@ -168,6 +146,7 @@ def test_arrays_that_do_not_fit_together_are_refused(regressor: Regressor):
     five = np.ones(5)  # no square number of cells
     with pytest.raises(ValueError, match="do not fit"):
         replace(regressor, mean=five, scale=five, weights=np.zeros((4, 5)))
+    assert replace(regressor, mean=five, scale=five, weights=np.zeros((4, 5)), features="quantiles")
 
 
 @pytest.mark.parametrize(

@@ -32,16 +32,16 @@ from gradbox.gradients import Outputs, Rule, differentiable, forward
 from gradbox.heatmaps import signed_mean
 from gradbox.layers import Layer
 from gradbox.localization import Batch, Localization
-from gradbox.localizers import slots
+from gradbox.localizers import LabelledMap, MapsOfImage, slots
 from gradbox.neurons import (
     guided_backpropagation,
     layer_gradient_x_activation,
     neuron_layer,
     top_neurons,
 )
-from gradbox.regions import Found, localization
+from gradbox.regions import Found, heatmap, localization
 from gradbox.rescoring import Background, rescore
-from gradbox.targets import Score, labels_to_locate
+from gradbox.targets import Score, labels_to_locate, top_labels
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class DamLocalizer:
 
     The score of a box is the probability of its class where the network sees the box's shape (the
     union of the chosen regions, or a part of it) alone. Where no neuron sees anything the answer is
-    the whole image with score 0. `at_once` images are in the network at the same time, whatever the
-    number of classes and neurons.
+    the whole image with score 0. For a box estimator it is a `MapMaker`, too. `at_once` images are
+    in the network at the same time, whatever the number of classes and neurons.
     """
 
     options: Dam
@@ -129,7 +129,6 @@ class DamLocalizer:
         """The layer whose neurons are taken."""
         return neuron_layer(self.classifier.with_layer(self.options.layer))
 
-    @differentiable()
     def localize(
         self, batch: Batch, *, details: bool = False
     ) -> Sequence[Localization | ImageError]:
@@ -138,6 +137,34 @@ class DamLocalizer:
         Raises:
             UsageError: no class is wanted, or the guided rule for a network without ReLUs.
         """
+        return [
+            found
+            if isinstance(found, ImageError)
+            else localization(batch, i, row, found, self.options.abstain, details)
+            for i, (row, found) in enumerate(self._found(batch))
+        ]
+
+    def maps(self, batch: Batch) -> Sequence[MapsOfImage]:
+        """The mean of the chosen neurons' maps, each scaled to the maximum 1, for each class.
+
+        Raises:
+            UsageError: as `localize`.
+        """
+        return [
+            found
+            if isinstance(found, ImageError)
+            else [
+                LabelledMap(one.label, float(row[one.label]), heatmap(one), top_labels(row))
+                for one in found
+            ]
+            for row, found in self._found(batch)
+        ]
+
+    @differentiable()
+    def _found(
+        self, batch: Batch
+    ) -> list[tuple[Float[Tensor, "n_classes"], list[Found] | ImageError]]:
+        """The probabilities of the classes of each image, and what was found of those asked for."""
         images = self.classifier.normalize(batch.pixels)
         outputs = forward(
             self.classifier, images, layers=[self.layer.name], rule=self.options.effect
@@ -152,9 +179,7 @@ class DamLocalizer:
             for one, what in zip(some, self._find(images, some), strict=True):
                 found[one.image].append(what)
         return [
-            localization(batch, i, row, found[i], self.options.abstain, details)
-            if row.isfinite().all()
-            else ImageError(NOT_FINITE)
+            (row, found[i] if row.isfinite().all() else ImageError(NOT_FINITE))
             for i, row in enumerate(probabilities)
         ]
 

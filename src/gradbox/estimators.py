@@ -13,6 +13,7 @@ from gradbox.boxes import Boxes
 from gradbox.errors import UsageError
 from gradbox.evidence import Heatmaps, place, share_inside
 from gradbox.geometry import Frame, Size
+from gradbox.marginals import above_floor, cut, marginals
 from gradbox.regressor import Ridge, Sgd, choose
 
 
@@ -84,19 +85,13 @@ class Mass:
     ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
         """The box between the cuts."""
         smooth = _smooth(heatmaps, frames, self.sigma)
-        flat = smooth.reshape(len(smooth), -1)
-        rank = int(self.floor * flat.shape[1])
-        floor = np.partition(flat, rank, axis=1)[:, rank, None, None]
-        above = np.maximum(smooth - floor, 0.0)
-        # A map as high as its floor nearly everywhere has nothing above it: take it as it is.
-        rest = np.where(above.any(axis=(1, 2), keepdims=True), above, smooth)
-        across, down = (rest.sum(axis=axis, dtype=np.float64) for axis in (1, 2))
+        across, down = marginals(above_floor(smooth, self.floor))
         boxes = np.stack(
             [
-                _cut(across, self.trim),
-                _cut(down, self.trim),
-                across.shape[1] - _cut(across[:, ::-1], self.trim),
-                down.shape[1] - _cut(down[:, ::-1], self.trim),
+                cut(across, self.trim),
+                cut(down, self.trim),
+                across.shape[1] - cut(across[:, ::-1], self.trim),
+                down.shape[1] - cut(down[:, ::-1], self.trim),
             ],
             axis=1,
         )
@@ -216,10 +211,3 @@ def _smooth(heatmaps: Heatmaps, frames: Sequence[Frame], sigma: float) -> Heatma
             for one, frame in zip(heatmaps, frames, strict=True)
         ]
     )
-
-
-def _cut(marginals: Float[np.ndarray, "b n"], share: float) -> Float[np.ndarray, "b"]:
-    """Where on the line [0, n] this share of each row's sum lies to the left."""
-    mass = np.cumsum(marginals, axis=1)
-    edges = np.arange(marginals.shape[1] + 1)
-    return np.array([np.interp(share * m[-1], np.concatenate([[0.0], m]), edges) for m in mass])

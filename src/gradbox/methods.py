@@ -25,7 +25,7 @@ ClassFrom = Literal["truth", "predicted", "none"]
 class Method:
     """A method ready to run: its localizer and what reports say of it.
 
-    `method` and `box` are canonical specs; `box` is None where the method makes its own boxes.
+    `method` and `box` are canonical specs; `box` is None where the method made its own boxes.
     `class_from` is where the class comes from if nobody says: `none` for the attention map.
     """
 
@@ -51,14 +51,12 @@ def build_method(method: str, box: str | None, classifier: Classifier) -> Method
     """The localizer that the two texts name.
 
     Raises:
-        UsageError: an unknown name or option, a box for a method that makes its own, or a
-            regressor fitted with another model or method.
+        UsageError: an unknown name or option, an option that only concerns boxes of the method's
+            own, or a regressor fitted with another model or method.
     """
     options: Any = build(method, METHODS)
     text = canonical(options, METHODS)
-    if isinstance(options, Dam):
-        if box is not None:
-            raise UsageError(f"{method} makes its own boxes: leave out the box {box}")
+    if isinstance(options, Dam) and box is None:
         return Method(
             localizer=DamLocalizer(options, classifier),
             method=text,
@@ -79,18 +77,23 @@ def build_method(method: str, box: str | None, classifier: Classifier) -> Method
 
 
 def build_maps(method: str, classifier: Classifier) -> tuple[MapMaker, str, ClassFrom]:
-    """A method that makes heat maps, for fitting: it, its canonical spec, where its class is from.
+    """The heat maps of a method, for fitting: their maker, canonical spec, where its class is from.
 
     Raises:
-        UsageError: an unknown name or option, or a method without heat maps.
+        UsageError: an unknown name or option, or one that only concerns boxes of the method's own.
     """
     options: Any = build(method, METHODS)
-    if isinstance(options, Dam):
-        raise UsageError(f"{method} makes no heat map to fit on: use sensitivity")
     return _maker(options, classifier), canonical(options, METHODS), _class_from(options)
 
 
-def _maker(options: Sensitivity | Peer, classifier: Classifier) -> MapMaker:
+def _maker(options: Sensitivity | Dam | Peer, classifier: Classifier) -> MapMaker:
+    if isinstance(options, Dam):
+        if options.instances or options.abstain > 0:
+            raise UsageError(
+                "instances and abstain are about the boxes that dam makes itself: leave them out, "
+                "or the box"
+            )
+        return DamLocalizer(options, classifier)
     if isinstance(options, Peer):
         return PeerMaps(options, classifier)
     return SensitivityMaps(options, classifier)

@@ -56,10 +56,10 @@ def localization(
     The shapes of a class stand in falling order of their scores.
     """
     frame = batch.frames[image]
-    heatmaps = [_heatmap(one) for one in found]
+    heatmaps = [heatmap(one) for one in found]
     shapes = [
-        _Shape(one.label, one.shapes[i], float(one.scores[i]), heatmap)
-        for one, heatmap in zip(found, heatmaps, strict=True)
+        _Shape(one.label, one.shapes[i], float(one.scores[i]), over)
+        for one, over in zip(found, heatmaps, strict=True)
         for i in np.argsort(-one.scores, kind="stable")
         if one.scores[i] >= abstain
     ]
@@ -77,6 +77,12 @@ def localization(
         mask=frame.map_to_original(shapes[0].mask.astype(np.float32)) > 0.5 if shown else None,
         regions=tuple(region for one in found for region in _regions(one, frame, details)),
     )
+
+
+def heatmap(found: Found) -> Float[np.ndarray, "h w"]:
+    """The mean of the chosen neurons' maps, each scaled to the maximum 1; all 0 without any."""
+    chosen = torch.from_numpy(found.heatmaps[: found.count]).clamp(min=0)
+    return normalize_max(chosen).sum(dim=0).numpy() / max(found.count, 1)
 
 
 def region_features(localization: Localization, count: int = 10) -> Float[np.ndarray, "n"]:
@@ -115,9 +121,3 @@ def _box(shape: Mask, frame: Frame) -> Float[np.ndarray, "4"]:
     """The box around a shape in original pixels; the whole image where it has no pixel."""
     seen = shape if shape.any() else np.ones_like(shape)
     return frame.to_original(bx.bounding(seen)[None])[0]
-
-
-def _heatmap(found: Found) -> Float[np.ndarray, "h w"]:
-    """The mean of the chosen neurons' maps, each scaled to the maximum 1; all 0 without any."""
-    chosen = torch.from_numpy(found.heatmaps[: found.count]).clamp(min=0)
-    return normalize_max(chosen).sum(dim=0).numpy() / max(found.count, 1)

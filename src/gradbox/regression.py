@@ -15,6 +15,7 @@ from gradbox.boxes import Boxes, area, clip
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.evidence import Heatmaps
+from gradbox.features import Features, map_features
 from gradbox.geometry import Frame
 from gradbox.least_squares import (
     ConjugateGradients,
@@ -26,7 +27,7 @@ from gradbox.least_squares import (
     descend,
     largest_eigenvalue,
 )
-from gradbox.regressor import BoxChoice, Origin, Regressor, Ridge, Sgd, choose, pool_features
+from gradbox.regressor import BoxChoice, Origin, Regressor, Ridge, Sgd, choose
 from gradbox.specs import canonical
 
 TrainingBatch = tuple[Heatmaps, Float[np.ndarray, "b 4"], Sequence[str]]
@@ -64,19 +65,19 @@ def fit(
     Raises:
         UsageError: `options` name a file, there are too few images, or gradient descent diverged.
     """
-    if options.grid is None or options.file is not None:
+    if options.features is None or options.file is not None:
         raise UsageError(f"{options.file} is fitted already: leave the file out to fit another one")
     least = 2 * options.folds if isinstance(options, Ridge) else 2
     with TemporaryDirectory(prefix="gradbox-") as folder:
-        targets, images, n_blank, path = _spool(batches, options.grid, Path(folder))
+        path = Path(folder) / "features.f32"
+        targets, images, n_blank = _spool(batches, options.features, options.grid, path)
         order = {image: number for number, image in enumerate(dict.fromkeys(images))}
         if len(order) < least:
             raise UsageError(
                 f"{len(order)} images with a box and a map ({n_blank} maps were zero everywhere) "
                 f"are too few to fit on: give at least {least}"
             )
-        shape = (len(targets), options.grid**2)
-        features = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
+        features = np.memmap(path, dtype=np.float32, mode="r").reshape(len(targets), -1)
         folds = options.folds if isinstance(options, Ridge) else 1
         fold = np.array([order[image] % folds for image in images])
         problem = Problem.standardize(features, targets, fold)
@@ -96,6 +97,7 @@ def fit(
         bias=targets.mean(axis=0),
         mean=problem.mean,
         scale=problem.scale,
+        features=options.features,
         origin=origin,
         image_hashes=frozenset(order),
     )
@@ -130,18 +132,17 @@ def _solve(options: Ridge | Sgd, problem: Problem) -> tuple[Weights, float | Non
 
 
 def _spool(
-    batches: Iterable[TrainingBatch], grid: int, folder: Path
-) -> tuple[Float[np.ndarray, "n 4"], list[str], int, Path]:
-    """Pooled maps to a file of float32 rows; returns targets, images, blank rows, the file."""
+    batches: Iterable[TrainingBatch], features: Features, grid: int | None, path: Path
+) -> tuple[Float[np.ndarray, "n 4"], list[str], int]:
+    """Features to a file of float32 rows; returns targets, images and the number of blank maps."""
     targets: list[Float[np.ndarray, "b 4"]] = [np.zeros((0, 4))]
     images: list[str] = []
     n_blank = 0
-    path = folder / "features.f32"
     with path.open("wb") as stream:
         for heatmaps, corners, hashes in batches:
             kept = np.flatnonzero(heatmaps.any(axis=(1, 2)))
             n_blank += len(heatmaps) - len(kept)
-            stream.write(pool_features(heatmaps[kept], grid).tobytes())
+            stream.write(map_features(heatmaps[kept], features, grid).tobytes())
             targets.append(corners[kept])
             images += [hashes[int(row)] for row in kept]
-    return np.concatenate(targets), images, n_blank, path
+    return np.concatenate(targets), images, n_blank

@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib.metadata import version
 from math import isqrt
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +20,8 @@ from safetensors.numpy import save_file
 
 from gradbox.boxes import Boxes, largest
 from gradbox.errors import UsageError
-from gradbox.evidence import Heatmaps, overlap, place
+from gradbox.evidence import Heatmaps, place
+from gradbox.features import Features, map_features
 from gradbox.files import whole_file
 from gradbox.geometry import Frame
 
@@ -36,16 +37,22 @@ DEFAULT_GRID = 14
 class Learned:
     """What `Ridge` and `Sgd` share: with `file` the map is used, without it is to be fitted.
 
-    Maps are pooled to `grid` x `grid` cells (14 where none is given; a file knows its own).
+    It sees `grid` x `grid` cells of a heat map (14 where none is given), or with
+    `features=quantiles` where its mass lies (`marginal_quantiles`). A file knows its own.
     """
 
     file: str | None = None
     grid: int | None = None
+    features: Features | None = None
     boxes: BoxChoice = "largest"
 
     def __post_init__(self) -> None:
-        if self.grid is None and self.file is None:
-            object.__setattr__(self, "grid", DEFAULT_GRID)
+        if self.features == "quantiles" and self.grid is not None:
+            raise ValueError(f"grid={self.grid}: there is a grid with features=cells only")
+        if self.file is None:
+            object.__setattr__(self, "features", self.features or "cells")
+            if self.features == "cells" and self.grid is None:
+                object.__setattr__(self, "grid", DEFAULT_GRID)
         if self.grid is not None and self.grid < 1:
             raise ValueError(f"grid={self.grid}: a grid has at least one cell")
 
@@ -54,20 +61,22 @@ class Learned:
         """The fitted map in `file`.
 
         Raises:
-            UsageError: no file is given, it cannot be read, or its grid is not the one asked for.
+            UsageError: no file is given, it cannot be read, or it was fitted with another grid or
+                other features than those asked for.
         """
         name = type(self).__name__.lower()
         if self.file is None:
+            asked = f"{name}({_seen(self.features, self.grid)})"
             raise UsageError(
-                f"{name}(grid={self.grid}) is not fitted yet: run `gradbox fit DATASET --model SPEC"
-                f" --method SPEC --box '{name}(grid={self.grid})' --out FILE.safetensors`, "
-                f"then use {name}(FILE)"
+                f"{asked} is not fitted yet: run `gradbox fit DATASET --model SPEC --method SPEC "
+                f"--box '{asked}' --out FILE.safetensors`, then use {name}(FILE)"
             )
         found = Regressor.load(Path(self.file))
-        if self.grid not in (None, found.grid):
+        if self.grid not in (None, found.grid) or self.features not in (None, found.features):
+            was, asked = _seen(found.features, found.grid), _seen(self.features, self.grid)
             raise UsageError(
-                f"{self.file} was fitted with grid={found.grid}, not grid={self.grid}: "
-                f"leave the grid out, as in {name}({self.file}), or fit another one"
+                f"{self.file} was fitted with {was}, not {asked}: leave that out, as in "
+                f"{name}({self.file}), or fit another one"
             )
         return found
 
@@ -129,25 +138,6 @@ def choose(boxes: Boxes, which: BoxChoice) -> Float[np.ndarray, "k 4"]:
     return boxes[[largest(boxes)]]
 
 
-def pool_features(heatmaps: Heatmaps, grid: int) -> Float[np.ndarray, "b m"]:
-    """Each map divided by its sum, averaged over grid x grid equal cells, row by row (float32).
-
-    Cells may cut through pixels; those count by area. A map of zeros gives zeros.
-    """
-    height, width = heatmaps.shape[1:]
-    total = heatmaps.sum(axis=(1, 2), dtype=np.float64)
-    pooled = heatmaps
-    if (height, width) != (grid, grid):
-        pooled = _cells(grid, height) @ heatmaps @ _cells(grid, width).T
-    shares = pooled / np.where(total > 0, total, 1.0)[:, None, None]
-    return shares.reshape(len(heatmaps), -1).astype(np.float32)
-
-
-def _cells(grid: int, length: int) -> Float[np.ndarray, "grid length"]:
-    edges = np.linspace(0, length, grid + 1)
-    return (overlap(edges[:-1], edges[1:], length) * (grid / length)).astype(np.float32)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Origin:
     """What a regressor was fitted with; specs are canonical.
@@ -171,21 +161,24 @@ class Origin:
 class Regressor:
     """A fitted linear map: corners = weights @ ((features - mean) / scale) + bias.
 
-    Corners are xmin, ymin, xmax, ymax in shares of the input's width and height; `weights` is
-    (4, grid * grid). `image_hashes` are the SHA-256 of the training images, in hex.
+    Corners are xmin, ymin, xmax, ymax in shares of the input's width and height; m is grid * grid
+    where the features are cells. `image_hashes` are the SHA-256 of the training images, in hex.
     """
 
     weights: Float[np.ndarray, "4 m"]
     bias: Float[np.ndarray, "4"]
     mean: Float[np.ndarray, "m"]
     scale: Float[np.ndarray, "m"]
+    features: Features = "cells"
     origin: Origin
     image_hashes: frozenset[str]
 
     def __post_init__(self) -> None:
-        cells = self.grid**2
+        if self.features not in get_args(Features):
+            raise ValueError(f"features={self.features}")
+        width = self.weights.shape[-1] if self.grid is None else self.grid**2
         shapes = [array.shape for array in self._arrays.values()]
-        if shapes != [(4, cells), (4,), (cells,), (cells,)]:
+        if shapes != [(4, width), (4,), (width,), (width,)]:
             raise ValueError(f"weights, bias, mean and scale do not fit together: {shapes}")
 
     @property
@@ -193,16 +186,17 @@ class Regressor:
         return {name: getattr(self, name) for name in ("weights", "bias", "mean", "scale")}
 
     @property
-    def grid(self) -> int:
-        """Cells on each side of the pooled map."""
-        return isqrt(self.weights.shape[-1])
+    def grid(self) -> int | None:
+        """Cells on each side of the pooled map; None where the features are no cells."""
+        return isqrt(self.weights.shape[-1]) if self.features == "cells" else None
 
     def estimate(
         self, heatmaps: Heatmaps, frames: Sequence[Frame]
     ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
         """One box for each map, in original pixels, and the share of the map inside it."""
         height, width = heatmaps.shape[1:]
-        features = (pool_features(heatmaps, self.grid) - self.mean) / self.scale
+        seen = map_features(heatmaps, self.features, self.grid)
+        features = (seen - self.mean) / self.scale
         corners = (features @ self.weights.T + self.bias) * np.array([width, height, width, height])
         low = np.minimum(corners[:, :2], corners[:, 2:])
         high = np.maximum(corners[:, :2], corners[:, 2:])
@@ -238,6 +232,7 @@ class Regressor:
         header = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
+            "features": self.features,
             "origin": json.dumps(asdict(self.origin)),
         }
         with whole_file(path) as partial:
@@ -268,8 +263,14 @@ class Regressor:
         try:
             hashes = frozenset(bytes(row).hex() for row in tensors.pop("image_hashes"))
             origin = Origin(**json.loads(header["origin"]))
-            return cls(**tensors, origin=origin, image_hashes=hashes)
+            features: Any = header["features"]
+            return cls(**tensors, features=features, origin=origin, image_hashes=hashes)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{path} is a damaged box regressor ({error}): fit it again"
             ) from error
+
+
+def _seen(features: Features | None, grid: int | None) -> str:
+    """The features as they are typed."""
+    return f"features={features}" if grid is None else f"grid={grid}"

@@ -27,7 +27,10 @@ parts = st.one_of(
     st.builds(Mass, shares, st.floats(0, 0.49), positive),
     st.builds(Center, shares | st.just("mean"), st.sampled_from(["largest", "each"])),
     st.just(Whole()),
-    st.builds(Ridge, files, counts, st.just("single"), st.none() | positive, st.integers(2, 9)),
+    st.builds(
+        Ridge, files, counts, st.none(), st.just("single"), st.none() | positive, st.integers(2, 9)
+    ),
+    st.builds(Ridge, files, st.none(), st.just("quantiles")),
     st.builds(Sgd, files, st.none() | counts, lr=st.none() | positive, steps=counts),
 )
 
