@@ -113,12 +113,14 @@ def test_voc_fits_on_one_split_and_scores_the_classes_of_the_other(
     run: Run, drawn: Path, tmp_path: Path
 ) -> None:
     folder = as_voc(drawn, tmp_path / "VOC2007")
-    rows = run("paper_a_voc", f"voc:{folder}@2007/test", "--fit", f"voc:{folder}@2007/trainval")
+    split = f"voc:{folder}@2007"
+    rows = run("paper_a_voc", f"{split}/test", "--fit", f"{split}/trainval", "--enough", "4")
     by_class = {row["class"]: row for row in rows}
     assert list(by_class) == ["cat", "dog", "mean of these classes", "all images, any box"]
     # Of the 12 images of the split each shows a dog, every third also a cat.
     assert [row["images"] for row in rows] == ["4", "12", "", "12"]
-    assert "`ridge(grid=14, boxes=each)`, 16 boxes" in rows[0]
+    # Twelve images with four cats beside their dogs: 16 objects, or the largest of each image.
+    assert {"`ridge(grid=14, boxes=each)`, 16 boxes", "`ridge(grid=14)`, 12 boxes"} <= set(rows[0])
     assert [row["the paper"] for row in rows] == ["36.9", "29.6", "33.2", ""]  # (36.9 + 29.6) / 2
 
 
