@@ -231,7 +231,7 @@ def fit(
         str,
         typer.Option(
             "--box",
-            help="What to fit: `'ridge(grid=14)'` or `'sgd(grid=14)'`.",
+            help="What to fit: `'ridge(grid=14)'`, `'ridge(features=quantiles)'` or `sgd` so.",
             metavar="SPEC",
         ),
     ] = "ridge(grid=14)",

@@ -1,5 +1,6 @@
 """What the command line shows: progress, tables, complaints."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-out_console = Console()
+WIDTH_IN_A_FILE = 160
+"""Columns of the tables where they do not go to a terminal but to a file or a log."""
+
+out_console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
 err_console = Console(stderr=True)
 
 

@@ -43,7 +43,8 @@ BoxSpec = Annotated[
     typer.Option(
         "--box",
         help="From map to box: `mass` (the default), `'top_fraction(0.2, sigma=20)'`,"
-        " `'ridge(FILE)'`, ...; see `gradbox list boxes`.",
+        " `'ridge(FILE)'`, ...; see `gradbox list boxes`. `dam` makes its own box unless one is"
+        " given.",
         metavar="SPEC",
     ),
 ]
