@@ -12,6 +12,7 @@ sample instead.
 """
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from gradbox.models import load_classifier
 from gradbox.neurons import neuron_layer
 from gradbox.trial import Part
 
-RUNS = ("dam", "sensitivity | mass")
+RUNS = ("dam", "sensitivity | mass", "sensitivity | center(0.8)")
 
 
 def sweep(classifier: Classifier) -> list[str]:
@@ -90,10 +91,22 @@ def main() -> None:
     print(f"{neuron_layer(classifier)}, class from {options.class_from}\n")
     print("| run | mean IoU | CorLoc % | 95 % interval | m = 0 % | m = 0.2 % | s an image |")
     print("|---|---|---|---|---|---|---|")
-    for one in report.metrics["runs"]:
-        print(row(one["run"], one))
-    for name, numbers in report.metrics["baselines"].items():
+    runs = {one["run"]: one for one in report.metrics["runs"]}
+    for name, numbers in {**runs, **report.metrics["baselines"]}.items():
         print(row(name, numbers))
+    print("\nCorLoc % (mean IoU) by the share of the image that the object's box covers\n")
+    tables = {
+        name: json.loads((options.out / one["folder"] / "metrics.json").read_text())[
+            "by_object_size"
+        ]
+        for name, one in runs.items()
+    }
+    sizes = {size: numbers["n"] for table in tables.values() for size, numbers in table.items()}
+    print(f"| run | {' | '.join(f'{size}, {n} images' for size, n in sizes.items())} |")
+    print("|---" * (len(sizes) + 1) + "|")
+    for name, table in tables.items():
+        cells = (f"{100 * of['corloc']:.1f} ({of['mean_iou']:.2f})" for of in table.values())
+        print(f"| `{name}` | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
