@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 
 from gradbox import estimators
 from gradbox.errors import UsageError
@@ -11,6 +11,7 @@ from gradbox.estimators import (
     Center,
     ConstantBox,
     Mass,
+    Threshold,
     TopFraction,
     Whole,
     mean_shares,
@@ -84,6 +85,25 @@ def test_sigma_counts_input_pixels_whatever_the_size_of_the_map():
     half, _ = TopFraction(0.2, sigma=8).estimate(heatmaps, [frame(64, 80)])
     full, _ = TopFraction(0.2, sigma=4).estimate(heatmaps, [frame(32, 40)])
     np.testing.assert_allclose(half, 2 * full)
+
+
+def test_threshold_takes_the_largest_part_that_is_high_enough():
+    # By hand: 2 is 20 % of the maximum. The four pixels at the left touch (one at a corner), the
+    # two with the maximum are fewer; the 1 between them is too low.
+    heatmap = [[0, 2, 0, 0, 0], [3, 2, 1, 0, 10], [0, 0, 3, 1, 9], [0, 0, 0, 0, 0]]
+    boxes, scores = Threshold(0.2).estimate(float_maps(heatmap), [frame(4, 5)])
+    assert boxes.tolist() == [[0, 0, 3, 3]]
+    assert scores[0] == pytest.approx(11 / 31)
+
+
+def test_threshold_equals_scipys_largest_part():
+    heatmaps = gaussian_filter(np.random.default_rng(3).random((4, 40, 50)), (0, 2, 2))
+    boxes, _ = Threshold(0.95).estimate(heatmaps, [frame(40, 50)] * 4)
+    for heatmap, box in zip(heatmaps, boxes, strict=True):
+        numbered, _ = label(heatmap >= 0.95 * heatmap.max(), np.ones((3, 3)))
+        rows, columns = np.nonzero(numbered == np.bincount(numbered.ravel())[1:].argmax() + 1)
+        expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert box.tolist() == expected
 
 
 def test_mass_cuts_its_trim_off_both_marginals():
@@ -185,6 +205,8 @@ def test_center_mean_says_where_its_size_comes_from():
         "top_fraction(0)",
         "top_fraction(1.5)",
         "top_fraction(sigma=-1)",
+        "threshold(1)",
+        "threshold(sigma=-1)",
         "mass(floor=1)",
         "mass(trim=0.5)",
         "mass(sigma=-2)",

@@ -99,8 +99,11 @@ def parts(mask: Mask) -> Masks:
 
 
 def largest_part(mask: Mask) -> Mask:
-    """The largest 8-connected part; an empty mask stays empty."""
-    return parts(mask)[0] if mask.any() else mask
+    """The largest 8-connected part, the first found of equals; an empty mask stays empty."""
+    if not mask.any():
+        return mask
+    _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    return np.asarray(numbered == 1 + stats[1:, cv2.CC_STAT_AREA].argmax())
 
 
 def without_holes(mask: Mask) -> Mask:

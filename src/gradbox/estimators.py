@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gradbox import boxes as bx
+from gradbox.blobs import largest_part
 from gradbox.boxes import Boxes
 from gradbox.errors import UsageError
 from gradbox.evidence import Heatmaps, place, share_inside
@@ -59,6 +60,33 @@ class TopFraction:
         lowest = np.partition(flat, first_kept, axis=1)[:, first_kept]
         boxes = [bx.bounding(one >= low) for one, low in zip(smooth, lowest, strict=True)]
         return place(heatmaps, bx.as_boxes(boxes), frames)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The box around the largest connected part of the pixels from `share` of the maximum on.
+
+    Parts touch at sides or corners; the first of equals counts. `sigma` smooths the map first, in
+    pixels of the network input. The usual box of class activation maps (Zhou et al. 2016, with
+    0.2).
+    """
+
+    share: float = 0.2
+    sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(f"share={self.share}: a share of the maximum, 0 <= share < 1")
+        _check_sigma(self.sigma)
+
+    def estimate(
+        self, heatmaps: Heatmaps, frames: Sequence[Frame]
+    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+        """The box around the largest part."""
+        smooth = _smooth(heatmaps, frames, self.sigma)
+        high = smooth >= self.share * smooth.max(axis=(1, 2), keepdims=True)
+        boxes = bx.as_boxes([bx.bounding(largest_part(one)) for one in high])
+        return place(heatmaps, boxes, frames)
 
 
 @dataclass(frozen=True)
@@ -157,6 +185,7 @@ class Whole:
 
 ESTIMATORS: dict[str, type] = {
     "top_fraction": TopFraction,
+    "threshold": Threshold,
     "mass": Mass,
     "center": Center,
     "whole": Whole,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradbox.estimators import Center, Mass, TopFraction, Whole
+from gradbox.estimators import Center, Mass, Threshold, TopFraction, Whole
 from gradbox.geometry import Frame
 
 sides = st.integers(1, 40)
@@ -14,6 +14,7 @@ heatmaps = st.tuples(sides, sides).flatmap(
 map_estimators = st.one_of(
     st.builds(TopFraction, st.floats(0.01, 1), st.sampled_from([0.0, 1.0, 20.0])),
     st.builds(Mass, st.floats(0, 0.9), st.floats(0, 0.4), st.sampled_from([0.0, 2.0])),
+    st.builds(Threshold, st.floats(0, 0.9), st.sampled_from([0.0, 2.0])),
 )
 
 
