@@ -72,6 +72,8 @@ def test_a_file_holds_the_whole_regressor(regressor: Regressor, tmp_path: Path):
     assert loaded.origin == ORIGIN
     assert loaded.image_hashes == HASHES
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    (path.parent / "any").touch()
+    assert path.stat().st_mode == (path.parent / "any").stat().st_mode  # no more private than usual
 
 
 def test_a_spec_with_a_file_uses_it(regressor: Regressor, tmp_path: Path):

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from gradbox.boxes import Boxes, largest
 from gradbox.errors import UsageError
@@ -236,7 +236,7 @@ class Regressor:
             "origin": json.dumps(asdict(self.origin)),
         }
         with whole_file(path) as partial:
-            save_file(tensors, partial, metadata=header)
+            partial.write_bytes(save(tensors, metadata=header))  # `save_file` lets nobody else read
 
     @classmethod
     def load(cls, path: Path) -> "Regressor":
