@@ -186,7 +186,7 @@ def test_two_models_and_an_image_that_cannot_be_read(
     assert end.value.code == 1
     found = table(tmp_path / "out")
     assert sorted(row["run"] for row in found["runs"]) == [
-        f"{path}: {MASS}" for path in sorted(map(str, (card, other)))
+        f"{name}: {MASS}" for name in sorted((card.stem, other.stem))
     ]
     assert (found["n_images"], list(found["failures"])) == (23, ["03.png"])
     said = capsys.readouterr()

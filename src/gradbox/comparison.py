@@ -68,8 +68,7 @@ def compare(
     }
     folder = open_run(out, call, {"runs": list(runs)}, overwrite=running.overwrite)
     entries: list[Entry] = []
-    for classifier in classifiers:
-        prefix = f"{classifier.name}: " if len(classifiers) > 1 else ""
+    for classifier, prefix in zip(classifiers, _prefixes(classifiers), strict=True):
         trials = {
             prefix + text: _trial(terms, classifier, out, text, running)
             for text in map(_tidy, runs)
@@ -104,6 +103,14 @@ def _tidy(text: str) -> str:
 def _halves(text: str) -> tuple[str, str | None]:
     method, bar, box = text.partition(" | ")
     return method, box if bar else None
+
+
+def _prefixes(classifiers: Sequence[Classifier]) -> list[str]:
+    """What tells the runs of several models apart: a card's short name where no other has it."""
+    names = [classifier.name for classifier in classifiers]
+    stems = [Path(name).stem if name.endswith(".toml") else name for name in names]
+    told_apart = stems if len(set(stems)) == len(stems) else names
+    return [f"{name}: " if len(names) > 1 else "" for name in told_apart]
 
 
 def _check(runs: Sequence[str], part: Part, classifiers: Sequence[Classifier]) -> None:
