@@ -230,8 +230,9 @@ class _GuidedReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, limit: float, inplace: bool) -> Tensor:
-        # The gate, not the output: what comes after a clamp may write into it.
-        ctx.save_for_backward((x > 0) & (x < limit))
+        # The gate, not the output: what comes after a clamp may write into it. As the most that may
+        # pass, 0 or all, so that the backward pass is a single clamp.
+        ctx.save_for_backward(torch.zeros_like(x).masked_fill_((x > 0) & (x < limit), torch.inf))
         if inplace:
             ctx.mark_dirty(x)
             return x.clamp_(0, limit)
@@ -239,8 +240,8 @@ class _GuidedReLU(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (gate,) = ctx.saved_tensors
-        return grads[0].clamp(min=0).mul_(gate), None, None
+        (most,) = ctx.saved_tensors
+        return grads[0].clamp(most.new_zeros(()), most), None, None
 
 
 _Rectifier = tuple[Tensor, float, bool] | None
