@@ -8,21 +8,21 @@ sample instead.
     python benchmarks/dam.py csv:$GRADBOX_ASSETS/data/imagenet_dev \
         --model $GRADBOX_ASSETS/models/mobilenet_edgetpu.toml --out runs/dam
     python benchmarks/dam.py csv:$GRADBOX_ASSETS/data/imagenet_dev \
-        --model $GRADBOX_ASSETS/models/mobilenet_edgetpu.toml --out runs/sweep --sweep --limit 200
+        --model $GRADBOX_ASSETS/models/mobilenet_edgetpu.toml --out runs/sweep --sweep --limit 200 \
+        --layers features.15 features.17
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradbox.classifier import Classifier
 from gradbox.cli.console import track
 from gradbox.comparison import compare
 from gradbox.datasets import load
 from gradbox.execution import Running
-from gradbox.layers import spatial_layers
 from gradbox.models import load_classifier
 from gradbox.neurons import neuron_layer
 from gradbox.trial import Part
@@ -30,11 +30,8 @@ from gradbox.trial import Part
 RUNS = ("dam", "sensitivity | mass", "sensitivity | center(0.8)")
 
 
-def sweep(classifier: Classifier) -> list[str]:
-    """DAM with other numbers and neurons, and one layer below and above the default."""
-    names = [layer.name for layer in spatial_layers(classifier)]
-    usual = names.index(neuron_layer(classifier).name)
-    layers = [names[i] for i in (usual - 1, usual + 1) if 0 <= i < len(names)]
+def sweep(layers: Sequence[str]) -> list[str]:
+    """DAM with other numbers, other neurons and other blobs, and on these layers."""
     return [
         "dam",
         *(f"dam(k={k})" for k in (1, 2, 3, 8, 10)),
@@ -47,6 +44,7 @@ def sweep(classifier: Classifier) -> list[str]:
         "dam(rule=plain)",
         "dam(population=all)",
         "dam(overlap=0.2)",
+        "dam(k=auto)",
     ]
 
 
@@ -72,6 +70,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--class-from", default="truth")
     parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--layers", nargs="*", default=[], help="of --sweep, beside the default")
     parser.add_argument("--limit", type=int, default=None)
     options = parser.parse_args()
     dataset = load(options.dataset)
@@ -81,7 +80,7 @@ def main() -> None:
         single,
         [classifier],
         options.out,
-        runs=sweep(classifier) if options.sweep else RUNS,
+        runs=sweep(options.layers) if options.sweep else RUNS,
         class_from=options.class_from,
         part=Part(limit=options.limit),
         running=Running(track=track),

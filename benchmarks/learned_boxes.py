@@ -12,6 +12,7 @@ on, the other half scored; nothing is chosen on the scored half.
 
 import argparse
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from time import perf_counter
 
@@ -32,7 +33,14 @@ from gradbox.regression import TrainingBatch, fit, targets_for
 from gradbox.regressor import Regressor
 from gradbox.specs import build
 
-SPECS = ("ridge(grid=7)", "ridge(grid=14)", "ridge(grid=28)", "ridge(grid=56)", "ridge(grid=224)")
+GRIDS = (7, 14, 28, 56, 224)
+LEARNED = (
+    *(f"ridge(grid={grid})" for grid in GRIDS),
+    "ridge(features=quantiles)",
+    "sgd(grid=14)",
+    "sgd(grid=28)",
+)
+CURVES = ("ridge(grid=14)", "ridge(features=quantiles)")
 COUNTS = (10, 20, 50, 100, 200, 400, 600)
 REPEATS = 5
 
@@ -74,15 +82,14 @@ def main() -> None:
 
     dataset = load(options.dataset)
     classifier = load_classifier(options.model)
-    if not (options.maps / "maps.npy").exists():
-        evaluate(
-            dataset,
-            classifier,
-            options.maps / "run",
-            method=options.method,
-            class_from=options.class_from,
-            running=Running(save_maps=options.maps),
-        )
+    evaluate(  # also when the maps are there: it refuses those of another call
+        dataset,
+        classifier,
+        options.maps / "run",
+        method=options.method,
+        class_from=options.class_from,
+        running=Running(save_maps=options.maps),
+    )
     store = open_maps(options.maps)
     preprocessing = classifier.preprocessing
     samples = [sample for sample in dataset.samples if len(sample.boxes)]
@@ -103,34 +110,32 @@ def main() -> None:
             model_hash=classifier.weights_hash,
         )
 
-    print(f"{options.method} on {options.model}, {len(scored)} scored images\n")
+    print(f"{options.method} on {options.model}, {len(scored)} scored images\n", flush=True)
     print("| box | boxes used | CorLoc % | 95 % interval | mean IoU | s to fit |")
     print("|---|---|---|---|---|---|")
     for spec in ("whole", "center(0.8)", "top_fraction(0.2, sigma=20)", "mass"):
         show(spec, build(spec, ESTIMATORS), 0)
     sized = [(s.boxes, s.size) for s in fitting if s.size is not None]
     show("center(mean)", ConstantBox(mean_shares(sized)), len(fitting))
-    for spec in (*SPECS, "sgd(grid=14)", "sgd(grid=28)"):
+    for spec in LEARNED:
         started = perf_counter()
         regressor = learned(spec, fitting)
         show(spec, regressor, len(fitting), perf_counter() - started)
 
-    print(f"\nridge(grid=14), mean and range over {REPEATS} random choices of the boxes\n")
-    print("| boxes used | CorLoc % | lowest to highest | mean IoU |")
-    print("|---|---|---|---|")
-    for count in COUNTS:
+    print(f"\nmean and range over {REPEATS} random choices of the boxes\n")
+    print("| box | boxes used | CorLoc % | lowest to highest | mean IoU |")
+    print("|---|---|---|---|---|")
+    for spec, count in product(CURVES, COUNTS):
         runs = [
-            ious(
-                store,
-                scored,
-                learned("ridge(grid=14)", limit(fitting, count, seed)),
-                preprocessing,
-            )
+            ious(store, scored, learned(spec, limit(fitting, count, seed)), preprocessing)
             for seed in range(REPEATS)
         ]
         hits = [100 * float((run > 0.5).mean()) for run in runs]
         span = f"{min(hits):.1f} to {max(hits):.1f}"
-        print(f"| {count} | {np.mean(hits):.1f} | {span} | {np.mean(runs):.4f} |", flush=True)
+        print(
+            f"| `{spec}` | {count} | {np.mean(hits):.1f} | {span} | {np.mean(runs):.4f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
