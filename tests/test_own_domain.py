@@ -73,7 +73,7 @@ def test_the_commands_run_in_the_order_of_the_document(
     assert read("scores/run.json")["supervision"] == "none"
     assert read("learned/run.json")["supervision"] == "15 boxes"
     assert set(read("scores/metrics.json")["masks"]) == {"box_filled", "true_box_filled"}
-    assert len(read("compared/compare.json")["runs"]) == 4
+    assert len(read("compared/compare.json")["runs"]) == 5
     assert Path("compared/report.html").exists()
     # "Refused on images that it was fitted on": those are part 1.
     scored = next(command for command in commands() if "--out learned" in command)

@@ -162,7 +162,7 @@ def fit(
     classifier: Classifier,
     out: Path,
     *,
-    box: str = "ridge",
+    box: str = "ridge(features=quantiles)",
     method: str = DEFAULT_METHOD,
     class_from: ClassFrom | None = None,
     part: Part | None = None,

@@ -231,10 +231,11 @@ def fit(
         str,
         typer.Option(
             "--box",
-            help="What to fit: `'ridge(grid=14)'`, `'ridge(features=quantiles)'` or `sgd` so.",
+            help="What to fit: `'ridge(features=quantiles)'`, the paper's `'ridge(grid=14)'`, or"
+            " `sgd` with the same options.",
             metavar="SPEC",
         ),
-    ] = "ridge(grid=14)",
+    ] = "ridge(features=quantiles)",
     class_from: opt.ClassFromOption = None,
     split: opt.Split = None,
     part: opt.PartNumber = 1,
