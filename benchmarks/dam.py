@@ -48,11 +48,16 @@ def sweep(layers: Sequence[str]) -> list[str]:
     ]
 
 
+def _cell(run: str) -> str:
+    """A run's name in a table, where a bar would end the cell."""
+    return f"`{run.replace(' | ', '`, `')}`"
+
+
 def row(name: str, numbers: dict[str, Any]) -> str:
     low, high = numbers["corloc_interval"]
     center = numbers["center_correctness"]
     cells = (
-        f"`{name}`",
+        _cell(name),
         f"{numbers['mean_iou']:.4f}",
         f"{100 * numbers['corloc']:.1f}",
         f"{100 * low:.1f} to {100 * high:.1f}",
@@ -105,7 +110,7 @@ def main() -> None:
     print("|---" * (len(sizes) + 1) + "|")
     for name, table in tables.items():
         cells = (f"{100 * of['corloc']:.1f} ({of['mean_iou']:.2f})" for of in table.values())
-        print(f"| `{name}` | {' | '.join(cells)} |")
+        print(f"| {_cell(name)} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

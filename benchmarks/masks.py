@@ -16,12 +16,17 @@ import numpy as np
 
 from gradbox.bootstrap import interval
 from gradbox.boxes import bounding, centered
+from gradbox.classifier import Classifier
 from gradbox.datasets import limit, load
-from gradbox.localization import Localization, Sample
+from gradbox.errors import ImageError
+from gradbox.localization import Sample
 from gradbox.mask_scoring import load_mask
 from gradbox.masks import filled_box, mask_iou, oracle_iou
 from gradbox.models import load_classifier
 from gradbox.pipeline import localize
+from gradbox.results import Found
+
+SMOOTHING = 0.04
 
 
 def main() -> None:
@@ -35,44 +40,48 @@ def main() -> None:
     masked = [s for s in load(options.dataset).samples if s.mask is not None]
     samples: Sequence[Sample] = limit(masked, min(options.limit, len(masked)), 0)
     sources = [sample.source for sample in samples]
-    dam = localize(sources, classifier, method=options.dam, details=True)
-    maps = localize(sources, classifier, details=True)
+    by_dam = localize(sources, classifier, method=options.dam, details=True)
+    by_map = localize(sources, classifier, details=True)
     rows: dict[str, list[float]] = {}
-    for sample, by_dam, by_map in zip(samples, dam, maps, strict=True):
-        assert isinstance(by_dam, Localization)
-        assert isinstance(by_map, Localization)
-        assert sample.mask is not None
-        assert by_map.heatmap is not None
-        truth = load_mask(sample.mask)
-        frame = classifier.preprocessing.frame(by_map.size)
-        heatmap = frame.map_to_original(by_map.heatmap)
-        smooth = cv2.GaussianBlur(heatmap, (0, 0), 0.04 * max(by_map.size))
-        union = by_dam.mask if by_dam.mask is not None else np.zeros_like(truth)
-        for name, iou in {
-            "true box, filled": mask_iou(filled_box(bounding(truth), by_map.size), truth),
-            f"{options.dam}: union": mask_iou(union, truth),
-            f"{options.dam}: box, filled": mask_iou(
-                filled_box(by_dam.boxes[0], by_map.size), truth
-            ),
-            "sensitivity | mass: box, filled": mask_iou(
-                filled_box(by_map.boxes[0], by_map.size), truth
-            ),
-            "sensitivity: best threshold of each map (oracle)": oracle_iou(heatmap, truth),
-            "the same, smoothed by 4 % of the side (oracle)": oracle_iou(smooth, truth),
-            "center(0.8), filled": mask_iou(
-                filled_box(centered(*by_map.size, (0.8, 0.8)), by_map.size), truth
-            ),
-            "center(0.65), filled": mask_iou(
-                filled_box(centered(*by_map.size, (0.65, 0.65)), by_map.size), truth
-            ),
-        }.items():
+    for sample, *found in zip(samples, by_dam, by_map, strict=True):
+        for name, iou in ious(sample, found, classifier, options.dam).items():
             rows.setdefault(name, []).append(iou)
-    print(f"{Path(options.model).stem}, the recognized class, {len(samples)} images\n")
-    print("| mask | mean IoU | 95 % interval |")
+    count = max(map(len, rows.values()), default=0)
+    print(f"{Path(options.model).stem}, the recognized class, {count} images\n")
+    print("| mask | mean IoU % | 95 % interval |")
     print("|---|---|---|")
-    for name, values in rows.items():
+    for name, values in sorted(rows.items(), key=lambda row: -np.mean(row[1])):
         spread = interval(np.array(values))
-        print(f"| {name} | {spread.mean:.3f} | {spread.low:.3f} to {spread.high:.3f} |")
+        low, high = f"{100 * spread.low:.1f}", f"{100 * spread.high:.1f}"
+        print(f"| {name} | {100 * spread.mean:.1f} | {low} to {high} |")
+
+
+def ious(
+    sample: Sample, found: Sequence[Found], classifier: Classifier, name: str
+) -> dict[str, float]:
+    """Each mask of one image against its true one; none where the image could not be used."""
+    dam, by_map = found
+    if isinstance(dam, ImageError) or isinstance(by_map, ImageError):
+        return {}
+    assert sample.mask is not None
+    assert by_map.heatmap is not None
+    truth, size = load_mask(sample.mask), by_map.size
+    heatmap = classifier.preprocessing.frame(size).map_to_original(by_map.heatmap)
+    smooth = cv2.GaussianBlur(heatmap, (0, 0), SMOOTHING * max(size))
+    boxes = {
+        "true box, filled (oracle)": bounding(truth),
+        "`sensitivity`, `mass`: box, filled": by_map.boxes[0],
+        "`center(0.8)`, filled": centered(*size, (0.8, 0.8)),
+        "`center(0.65)`, filled": centered(*size, (0.65, 0.65)),
+    } | ({f"`{name}`: box, filled": dam.boxes[0]} if len(dam.boxes) else {})
+    return {
+        f"`{name}`: union of the regions": 0.0 if dam.mask is None else mask_iou(dam.mask, truth),
+        "sensitivity map, its best threshold (oracle)": oracle_iou(heatmap, truth),
+        "sensitivity map smoothed by 4 % of the side, its best threshold (oracle)": oracle_iou(
+            smooth, truth
+        ),
+        **{name: mask_iou(filled_box(box, size), truth) for name, box in boxes.items()},
+    }
 
 
 if __name__ == "__main__":

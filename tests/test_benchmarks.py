@@ -134,6 +134,7 @@ def test_paper_b_scores_both_settings_and_shows_whole_histograms(run: Run, drawn
     }
     assert all(row["images"] == "4" and row["the paper"] == "0.468" for row in settings.values())
     histograms = [row for row in rows if "0.9 to 1.0" in row]
+    assert len(histograms) == 2
     for row in histograms:
         assert sum(float(share) for name, share in row.items() if " to " in name) == 100
     assert [row["0.20"] for row in rows if row.get("setting, classes") == "the paper"] == ["80"]
@@ -189,3 +190,9 @@ def as_voc(drawn: Path, folder: Path) -> Path:
         names = "\n".join(f"{i:02}" for i in numbers)
         (folder / "ImageSets/Main" / f"{split}.txt").write_text(names, encoding="utf-8")
     return folder
+
+
+def test_dam_is_shown_beside_the_map_and_by_the_size_of_the_object(run: Run, drawn: Path) -> None:
+    rows = run("dam", f"csv:{drawn}", "--limit", "4")
+    by_run = {row["run"]: row for row in rows if "mean IoU" in row}
+    assert {"`dam`", "`sensitivity`, `mass`", "`center(0.8)`"} <= set(by_run)

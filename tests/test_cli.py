@@ -1,7 +1,9 @@
 """The command line as a user meets it: real files, exit codes, one clear line for a mistake."""
 
+import inspect
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -319,6 +321,7 @@ def build_interrupting():
         check=False,
     )
     assert stopped.returncode == 130, stopped.stderr
+    assert "what was done is kept" in stopped.stderr
     assert not (out / "predictions.jsonl").exists()
     assert len(lines(out / "predictions.jsonl.partial")) == 10
     with (out / "predictions.jsonl.partial").open("a") as stream:
@@ -389,3 +392,84 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 
     assert run("--version") == 0
     assert capsys.readouterr().out.strip() == f"gradbox {version('gradbox')}"
+
+
+def test_a_regressor_is_refused_on_maps_of_another_layer_and_says_how_it_is_used(
+    discs: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "my box, new.safetensors"
+    common = (f"csv:{discs}", "--model", card, "--split", "0.5/0.5", "--method")
+    maps = (*common, "sensitivity(target=layer_mean)")
+    layer = ("--layer", "0")
+    assert run("fit", *maps, "--part", 1, *layer, "--out", file) == 0
+    said = capsys.readouterr().out.replace("\n", "")
+    (use,) = re.findall(r"--box ('.*') and", said)
+    scored = (
+        "evaluate",
+        *maps,
+        "--part",
+        2,
+        "--out",
+        tmp_path / "out",
+        "--box",
+        shlex.split(use)[0],
+    )
+    assert run(*scored) == 2
+    assert "fitted on maps of 0, not" in complaint(capsys)
+    assert not (tmp_path / "out").exists()
+    assert run(*scored, *layer) == 0
+
+
+def test_boxes_and_image_labels_are_both_stamped(discs: Path, card: Path, tmp_path: Path) -> None:
+    file, split = tmp_path / "box.safetensors", ("--split", "0.5/0.5")
+    common = (f"csv:{discs}", "--model", card, *split)
+    assert run("fit", *common, "--part", 1, "--class-from", "truth", "--out", file) == 0
+    scored = ("evaluate", *common, "--part", 2, "--out", tmp_path / "out", "--box")
+    assert run(*scored, f"ridge({file})") == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["supervision"] == (
+        "12 boxes, image labels"
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("evaluate", "--method", "dam", "--class-from", "none"), "looks for a class"),
+        (("evaluate", "--class-from", "none"), "looks for a class"),
+        (("evaluate", "--box", "center(mean)"), "as in center"),
+        (("locate", "--masks"), "makes no masks"),
+        (("locate", "--method", "dam", "--box", "mass", "--masks"), "makes no masks"),
+    ],
+)
+def test_a_wrong_call_is_refused_before_its_folder_is_taken(
+    call: tuple[str, ...],
+    said: str,
+    discs: Path,
+    card: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command, *options = call
+    source = f"csv:{discs}" if command == "evaluate" else discs / "images"
+    assert run(command, source, "--model", card, *options, "--out", tmp_path / "out") == 2
+    assert said in complaint(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_lists_show_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "boxes") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "features=cells|quantiles" in shown
+    assert "penalty=NUMBER" in shown
+
+
+def test_both_faces_have_the_same_defaults() -> None:
+    from gradbox import pipeline
+    from gradbox.cli import commands
+
+    for name in ("locate", "evaluate", "fit"):
+        ours, theirs = (
+            inspect.signature(getattr(m, name)).parameters for m in (pipeline, commands)
+        )
+        for option in ("method", "box"):
+            assert ours[option].default == theirs[option].default

@@ -159,6 +159,7 @@ def test_twins_across_the_parts_are_named_and_not_fitted_on(
         (["sensitivty | mass"], "did you mean sensitivity"),
         (["sensitivity | mas"], "did you mean mass"),
         (["dam(instances=true) | mass"], "boxes that dam makes itself"),
+        (["sensitivity | mass", "dam(abstain=0.1) | ridge"], "boxes that dam makes itself"),
     ],
 )
 def test_a_wrong_call_says_what_to_type(
@@ -336,3 +337,10 @@ def test_a_cropped_map_is_put_where_the_crop_was(tmp_path: Path) -> None:
     middle = box_accuracy(store, [sample], smaller, cropped, MAX_BOX_ACC)
     assert squashed.maximum == middle.maximum == 1.0
     assert iou(truth["a.png"], smaller["a.png"]).item() < 0.5
+
+
+def test_the_maps_of_dam_are_saved_and_scored_too(tmp_path: Path) -> None:
+    running = Running(save_maps=tmp_path / "maps")
+    dataset, classifier = load("scenes:4,seed=11"), load_classifier(SCENES, device="cpu")
+    compare(dataset, [classifier], tmp_path / "out", runs=["dam", "dam | mass"], running=running)
+    assert list(table(tmp_path / "out")["wsol"]) == ["dam"]  # one method, one set of maps

@@ -380,3 +380,20 @@ def test_a_black_image_has_a_map_of_zeros_and_gets_the_whole_image() -> None:
 def test_options_of_its_own_boxes_are_refused_with_another_box(option: str) -> None:
     with pytest.raises(UsageError, match="boxes that dam makes itself"):
         build_method(f"dam({option})", "mass", brightness().classifier)
+
+
+@pytest.mark.parametrize("value", [torch.inf, torch.nan])
+def test_a_map_that_is_not_finite_is_an_error_of_its_image(
+    value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localizer = DamLocalizer(Dam(kmax=3, k=2), networks.classifier())
+
+    def overflown(*given: object, **options: object) -> Tensor:
+        attributions = guided_backpropagation(*given, **options)
+        attributions[1, 2, :, 0] = value
+        return attributions
+
+    monkeypatch.setattr("gradbox.dam.guided_backpropagation", overflown)
+    batch = networks.batch(torch.rand(3, 3, 16, 16).mul(255).byte(), [(0,), (1,), (2,)])
+    for answers in (localizer.localize(batch), localizer.maps(batch)):
+        assert [isinstance(one, ImageError) for one in answers] == [False, True, False]

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
+from gradbox.features import n_features
 from gradbox.geometry import Frame
 from gradbox.regressor import FORMAT, Origin, Regressor, Ridge, choose
-from gradbox.specs import build
+from gradbox.specs import build, canonical
 
 HASHES = frozenset(f"{number:064x}" for number in (3, 255))
 ORIGIN = Origin(
@@ -18,6 +20,8 @@ ORIGIN = Origin(
     method="sensitivity(target=class_score)",
     model="net",
     model_hash="aa",
+    layer="last",
+    preprocessing="224",
     n_images=2,
     n_boxes=3,
     penalty=0.5,
@@ -100,11 +104,16 @@ def test_an_unfitted_spec_says_how_to_fit_it():
 
 
 def test_another_method_or_other_weights_are_refused_with_both_values(regressor: Regressor):
-    regressor.check(ORIGIN.method, "aa")
+    made = {"method": ORIGIN.method, "model_hash": "aa", "layer": "last", "preprocessing": "224"}
+    regressor.check(**made)
     with pytest.raises(UsageError, match=r"class_score.*not other"):
-        regressor.check("other", "aa")
+        regressor.check(**{**made, "method": "other"})
     with pytest.raises(UsageError, match=r"net.*aa, not bb"):
-        regressor.check(ORIGIN.method, "bb")
+        regressor.check(**{**made, "model_hash": "bb"})
+    with pytest.raises(UsageError, match=r"last, not first"):
+        regressor.check(**{**made, "layer": "first"})
+    with pytest.raises(UsageError, match=r"224, not 299"):
+        regressor.check(**{**made, "preprocessing": "299"})
 
 
 def test_trained_on_names_the_images_it_has_seen(regressor: Regressor):
@@ -144,11 +153,37 @@ def test_headers_it_cannot_read_are_refused(tmp_path: Path, header, message):
         Regressor.load(path)
 
 
+def test_a_file_with_unknown_features_is_refused(regressor: Regressor, tmp_path: Path):
+    path = tmp_path / "box.safetensors"
+    regressor.save(path)
+    with safe_open(path, framework="numpy") as stream:
+        header, names = stream.metadata(), stream.keys()
+        tensors = {name: stream.get_tensor(name) for name in names}
+    save_file(tensors, path, metadata={**header, "features": "edges"})
+    with pytest.raises(UsageError, match="features=edges"):
+        Regressor.load(path)
+
+
 def test_arrays_that_do_not_fit_together_are_refused(regressor: Regressor):
     five = np.ones(5)  # no square number of cells
     with pytest.raises(ValueError, match="do not fit"):
         replace(regressor, mean=five, scale=five, weights=np.zeros((4, 5)))
-    assert replace(regressor, mean=five, scale=five, weights=np.zeros((4, 5)), features="quantiles")
+    n = n_features("quantiles", 0)
+    some = replace(
+        regressor, mean=np.ones(n), scale=np.ones(n), weights=np.zeros((4, n)), features="quantiles"
+    )
+    assert some.grid is None
+    with pytest.raises(ValueError, match="do not fit"):
+        replace(some, mean=five, scale=five, weights=np.zeros((4, 5)))
+
+
+@pytest.mark.parametrize("option", ["penalty=3", "boxes=each", "folds=7"])
+def test_options_of_the_fit_are_refused_beside_a_file(option: str):
+    with pytest.raises(UsageError, match=r"for fitting, and box\.safetensors is fitted"):
+        build(f"ridge(box.safetensors, {option})", ESTIMATORS)
+    assert canonical(build("ridge(box.safetensors)", ESTIMATORS), ESTIMATORS) == (
+        "ridge(file=box.safetensors)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from gradbox.execution import Lane, Report, Running, finish, run_together
 from gradbox.files import hash_bytes, write_json
 from gradbox.gallery import gallery
 from gradbox.localizers import MapLocalizer, MapMaker
-from gradbox.methods import ClassFrom, build_method
+from gradbox.methods import ClassFrom, build_maps, build_method
 from gradbox.pipeline import fit
 from gradbox.regressor import Learned
 from gradbox.report import write_report
 from gradbox.results import open_run
-from gradbox.specs import build
+from gradbox.specs import Spec, build
 from gradbox.standings import Entry, stand
 from gradbox.trial import Part, Terms, Trial, prepare, without_twins
 
@@ -59,6 +59,7 @@ def compare(
                 "weights_hash": classifier.weights_hash,
                 "dtype": str(classifier.dtype).removeprefix("torch."),
                 "preprocessing": str(classifier.preprocessing),
+                "layer": classifier.layer,
             }
             for classifier in classifiers
         },
@@ -124,7 +125,10 @@ def _check(runs: Sequence[str], part: Part, classifiers: Sequence[Classifier]) -
         method, box = _halves(text)
         to_fit = _is_unfitted(box)
         for classifier in classifiers:
-            build_method(method, None if to_fit else box, classifier)
+            if to_fit:
+                build_maps(method, classifier)
+            else:
+                build_method(method, box, classifier)
         if to_fit and len(part.shares) < 2:
             raise UsageError(
                 f"--run {text!r} is to be learned from boxes, and there are none apart from those "
@@ -154,7 +158,7 @@ def _trial(terms: Terms, classifier: Classifier, out: Path, text: str, running: 
                 running=replace(running, overwrite=True),
             )
         name = box.partition("(")[0]
-        box = f'{name}("{file.as_posix()}")'
+        box = str(Spec(name, (file.as_posix(),), {}))
     return prepare(terms, build_method(method, box, classifier), classifier)
 
 
@@ -169,8 +173,8 @@ def _run(trials: Mapping[str, Trial], out: Path, running: Running) -> list[Entry
         if isinstance(localizer, MapLocalizer):
             shared = replace(localizer, maker=makers.setdefault(method, localizer.maker))
             plan = replace(plan, method=replace(plan.method, localizer=shared))
-            if running.save_maps is not None:
-                maps = running.save_maps / _slug(plan.classifier.name, method)
+        if running.save_maps is not None:
+            maps = running.save_maps / _slug(plan.classifier.name, method)
         folder = trial.open(out / _slug(plan.classifier.name, name), overwrite=running.overwrite)
         is_first = maps not in [entry.maps for entry in entries]
         lanes.append(Lane(folder=folder, plan=plan, save_maps=maps if is_first else None))

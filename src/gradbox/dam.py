@@ -173,13 +173,16 @@ class DamLocalizer:
         probabilities = outputs.logits.detach().float().softmax(dim=1).cpu()
         asked = self._asked(outputs, batch)
         del outputs  # and its graph
-        found: list[list[Found]] = [[] for _ in batch.image_ids]
+        found: list[list[Found | None]] = [[] for _ in batch.image_ids]
         for start in range(0, len(asked), self.at_once):
             some = asked[start : start + self.at_once]
             for one, what in zip(some, self._find(images, some), strict=True):
                 found[one.image].append(what)
+        whole = [[one for one in of_image if one is not None] for of_image in found]
         return [
-            (row, found[i] if row.isfinite().all() else ImageError(NOT_FINITE))
+            (row, whole[i])
+            if row.isfinite().all() and len(whole[i]) == len(found[i])
+            else (row, ImageError(NOT_FINITE))
             for i, row in enumerate(probabilities)
         ]
 
@@ -212,11 +215,15 @@ class DamLocalizer:
             ]
         return found
 
-    def _find(self, images: Float[Tensor, "b 3 h w"], asked: Sequence[_Asked]) -> list[Found]:
-        """Steps 3 to 6 for each of these classes."""
+    def _find(
+        self, images: Float[Tensor, "b 3 h w"], asked: Sequence[_Asked]
+    ) -> list[Found | None]:
+        """Steps 3 to 6 for each of these classes; None where a map is not finite."""
         own = images[[one.image for one in asked]]
         labels = [one.label for one in asked]
         heatmaps = self._heatmaps(own, torch.stack([one.neurons for one in asked]))
+        finite = np.isfinite(heatmaps).all(axis=(1, 2, 3))
+        heatmaps[~finite] = 0
         blobs = [np.stack([self._blob(heatmap) for heatmap in maps]) for maps in heatmaps]
         seen = [masks.any(axis=(1, 2)) for masks in blobs]
         blobs = [masks[some] for masks, some in zip(blobs, seen, strict=True)]
@@ -236,6 +243,8 @@ class DamLocalizer:
                 shapes=shapes[i],
                 scores=scores[i],
             )
+            if finite[i]
+            else None
             for i in range(len(asked))
         ]
 

@@ -144,32 +144,26 @@ class ConstantBox:
 class Center:
     """Baseline: a box in the middle of the original image with `share` of each side.
 
-    With `share="mean"` the shares are the mean ones of the boxes of the part to fit on, the largest
-    box of each image or each box: `ConstantBox(mean_shares(...))` is then the estimator.
+    Reports also have `center(mean)`: `ConstantBox(mean_shares(...))`.
     """
 
     share: float | str = 0.8
-    boxes: Literal["largest", "each"] = "largest"
 
     def __post_init__(self) -> None:
-        known = self.share == "mean" if isinstance(self.share, str) else 0 < self.share <= 1
-        if not known:
-            raise ValueError(f"share={self.share}: a share of each side, 0 < share <= 1, or mean")
+        if self.share == "mean":
+            raise ValueError(
+                "center(mean) takes the mean size of known boxes: `gradbox evaluate` and "
+                "`gradbox compare` print it by themselves; as a box give a share, as in center(0.8)"
+            )
+        if isinstance(self.share, str) or not 0 < self.share <= 1:
+            raise ValueError(f"share={self.share}: a share of each side, 0 < share <= 1")
 
     def estimate(
         self, heatmaps: Heatmaps, frames: Sequence[Frame]
     ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
-        """The centred box.
-
-        Raises:
-            UsageError: the share is "mean": it is not known without boxes to take the mean of.
-        """
-        if isinstance(self.share, str):
-            raise UsageError(
-                "center(mean) takes the mean size of known boxes: `gradbox evaluate` and "
-                "`gradbox compare` print it by themselves; as a box give a share, as in center(0.8)"
-            )
-        return ConstantBox((self.share, self.share)).estimate(heatmaps, frames)
+        """The centred box."""
+        share = float(self.share)
+        return ConstantBox((share, share)).estimate(heatmaps, frames)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,12 @@ Features = Literal["cells", "quantiles"]
 """`cells` are `pool_features`, `quantiles` are `marginal_quantiles`."""
 
 FLOORS = (0.0, 0.5, 0.8)
-SHARES = np.array([0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98])
+SHARES: Float[np.ndarray, "s"] = np.array([0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98])
+
+
+def n_features(features: Features, grid: int) -> int:
+    """The number of features of a map; `grid` is for `cells`."""
+    return grid**2 if features == "cells" else 2 * len(FLOORS) * len(SHARES)
 
 
 def map_features(
@@ -43,7 +48,8 @@ def marginal_quantiles(heatmaps: Heatmaps) -> Float32[np.ndarray, "b m"]:
     """Where `SHARES` of each map's mass lie to the left, then above, in [0, 1] of its sides.
 
     They are taken of what is above each of `FLOORS`, one after another: m = 54. They move and grow
-    with the object, so a linear map of them needs few boxes even where objects may be anywhere.
+    with the object, so a linear map of them needs few boxes even where objects may be anywhere. A
+    map of zeros gives ones.
     """
     height, width = heatmaps.shape[1:]
     found = []

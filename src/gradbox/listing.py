@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_type_hints
 
 from gradbox.datasets.layout import FORMS
 from gradbox.errors import UsageError, nearest
@@ -13,6 +14,8 @@ from gradbox.models import UNTRAINED, load_classifier
 from gradbox.specs import Spec
 
 Rows = Sequence[tuple[str, ...]]
+
+_WORDS = {str: "TEXT", int: "INT", float: "NUMBER"}
 
 
 def rows(what: str | None, model: str | None = None) -> Mapping[str, Rows]:
@@ -47,12 +50,18 @@ def _parts(registry: Mapping[str, type]) -> Rows:
 
 
 def _usage(name: str, part: type) -> str:
-    defaults = {
-        f.name: f.default
-        for f in dataclasses.fields(part)
-        if f.default is not None and f.default is not dataclasses.MISSING
-    }
-    return str(Spec(name, (), defaults))
+    hints = get_type_hints(part)
+    fields = [f for f in dataclasses.fields(part) if f.init]
+    return f"{name}({', '.join(_option(f.name, f.default, hints[f.name]) for f in fields)})"
+
+
+def _option(name: str, default: Any, hint: Any) -> str:
+    """An option with its default, or with what it may be where it has none of its own."""
+    if default is not None and default is not dataclasses.MISSING:
+        return f"{name}={str(Spec('', (default,), {})).strip('()')}"
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+    words = [w for kind in kinds for w in get_args(kind) or (_WORDS.get(kind, kind.__name__),)]
+    return f"{name}={'|'.join(map(str, words))}"
 
 
 def _about(thing: object) -> str:

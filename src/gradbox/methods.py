@@ -17,6 +17,7 @@ from gradbox.specs import build, canonical
 METHODS: dict[str, type] = {"sensitivity": Sensitivity, "dam": Dam, "peer": Peer}
 DEFAULT_METHOD = "sensitivity"
 DEFAULT_BOX = "mass"
+DEFAULT_LEARNED = "ridge(features=quantiles)"
 
 ClassFrom = Literal["truth", "predicted", "none"]
 
@@ -27,19 +28,25 @@ class Method:
 
     `method` and `box` are canonical specs; `box` is None where the method made its own boxes.
     `class_from` is where the class comes from if nobody says: `none` for the attention map.
+    `needs_class` says that it cannot do without one.
     """
 
     localizer: Localizer
     method: str
     box: str | None
     class_from: ClassFrom
+    needs_class: bool
     regressor: Regressor | None = None
 
     def supervision(self, *, given_labels: bool) -> str:
-        """What was known beside the classifier: `none`, `image labels` or `N boxes`."""
+        """What was known beside the classifier: `none`, `image labels`, `N boxes`, or both."""
+        seen = []
         if self.regressor is not None:
-            return f"{self.regressor.origin.n_boxes} boxes"
-        return "image labels" if given_labels else "none"
+            seen.append(f"{self.regressor.origin.n_boxes} boxes")
+            given_labels = given_labels or self.regressor.origin.image_labels
+        if given_labels:
+            seen.append("image labels")
+        return ", ".join(seen) or "none"
 
 
 def selection_for(class_from: ClassFrom) -> Selection:
@@ -62,16 +69,21 @@ def build_method(method: str, box: str | None, classifier: Classifier) -> Method
             method=text,
             box=None,
             class_from=_class_from(options),
+            needs_class=True,
         )
     estimator: Any = build(box or DEFAULT_BOX, ESTIMATORS)
     regressor = estimator.regressor if isinstance(estimator, Learned) else None
+    maker = _maker(options, classifier)
     if regressor is not None:
-        regressor.check(text, classifier.weights_hash)
+        regressor.check(
+            text, classifier.weights_hash, layer_name(maker), str(classifier.preprocessing)
+        )
     return Method(
-        localizer=MapLocalizer(_maker(options, classifier), estimator),
+        localizer=MapLocalizer(maker, estimator),
         method=text,
         box=canonical(estimator, ESTIMATORS),
         class_from=_class_from(options),
+        needs_class=not isinstance(options, Sensitivity) or options.target == "class_score",
         regressor=regressor,
     )
 
@@ -86,12 +98,18 @@ def build_maps(method: str, classifier: Classifier) -> tuple[MapMaker, str, Clas
     return _maker(options, classifier), canonical(options, METHODS), _class_from(options)
 
 
+def layer_name(maker: MapMaker) -> str | None:
+    """The layer that the maps look into, if any."""
+    layer = getattr(maker, "layer", None)
+    return None if layer is None else layer.name
+
+
 def _maker(options: Sensitivity | Dam | Peer, classifier: Classifier) -> MapMaker:
     if isinstance(options, Dam):
         if options.instances or options.abstain > 0:
             raise UsageError(
-                "instances and abstain are about the boxes that dam makes itself: leave them out, "
-                "or the box"
+                "instances and abstain are about the boxes that dam makes itself, not its map: "
+                "leave them out"
             )
         return DamLocalizer(options, classifier)
     if isinstance(options, Peer):

@@ -19,11 +19,13 @@ from gradbox.loading import WORKERS, Loaded, load_batches, to_batch
 from gradbox.localization import ImageSource, Sample, Selection
 from gradbox.methods import (
     DEFAULT_BOX,
+    DEFAULT_LEARNED,
     DEFAULT_METHOD,
     ClassFrom,
     Method,
     build_maps,
     build_method,
+    layer_name,
     selection_for,
 )
 from gradbox.regression import TrainingBatch, targets_for
@@ -90,6 +92,11 @@ def locate(
     """
     running = running or Running()
     ready = build_method(method, box, classifier)
+    if running.masks and ready.box is not None:
+        raise UsageError(
+            f"{ready.method} with a box makes no masks to write: use dam without a box, or leave "
+            "the masks out"
+        )
     plan = _plan(samples, classifier, ready, labels, selection)
     call = {
         "command": "locate",
@@ -137,14 +144,15 @@ def evaluate(
     report = finish(folder, trial.plan, running, seconds)
     found = dict(read_predictions(folder.predictions))
     scores = trial.score(found)
+    name = method if trial.plan.method.box is None else f"{method} | {box or DEFAULT_BOX}"
     metrics = {
+        "run": name,
         **trial.metrics(scores, found, folder),
         **trial.context(found, folder.hashes),
         "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
     }
     write_json(out / "metrics.json", metrics)
     if scores.units:
-        name = method if trial.plan.method.box is None else f"{method} | {box or DEFAULT_BOX}"
         write_report(
             out / "report.html",
             title=f"{name} on {dataset.spec}",
@@ -162,7 +170,7 @@ def fit(
     classifier: Classifier,
     out: Path,
     *,
-    box: str = "ridge(features=quantiles)",
+    box: str = DEFAULT_LEARNED,
     method: str = DEFAULT_METHOD,
     class_from: ClassFrom | None = None,
     part: Part | None = None,
@@ -179,7 +187,7 @@ def fit(
         raise UsageError(f"{out} is there already: give another --out, or --overwrite")
     options: Any = build(box, ESTIMATORS)
     if not isinstance(options, (Ridge, Sgd)):
-        raise UsageError(f"{box} has nothing to fit: use ridge or sgd, as in 'ridge(grid=14)'")
+        raise UsageError(f"{box} has nothing to fit: use ridge or sgd, as in '{DEFAULT_LEARNED}'")
     localizer, text, usual = build_maps(method, classifier)
     chosen = class_from or usual
     selected = (part or Part()).of(dataset.samples)
@@ -211,7 +219,14 @@ def fit(
                 yield np.stack(heatmaps), np.stack(targets), hashes
 
     regressor = fit_regressor(
-        options, rows(), method=text, model=classifier.name, model_hash=classifier.weights_hash
+        options,
+        rows(),
+        method=text,
+        model=classifier.name,
+        model_hash=classifier.weights_hash,
+        layer=layer_name(localizer),
+        preprocessing=str(classifier.preprocessing),
+        image_labels=chosen == "truth",
     )
     regressor.save(out)
     return regressor

@@ -56,8 +56,11 @@ def fit(
     method: str,
     model: str,
     model_hash: str,
+    layer: str | None = None,
+    preprocessing: str | None = None,
+    image_labels: bool = False,
 ) -> Regressor:
-    """Fit the linear map; `method` (canonical), `model` and `model_hash` are kept for `check`.
+    """Fit the linear map; what the maps are made with is kept in its `Origin`.
 
     Rows whose map is zero everywhere are left out. With `boxes=each` an image has several rows; its
     rows lie in one fold.
@@ -87,6 +90,9 @@ def fit(
         method=method,
         model=model,
         model_hash=model_hash,
+        layer=layer,
+        preprocessing=preprocessing,
+        image_labels=image_labels,
         n_images=len(order),
         n_boxes=len(targets),
         n_blank=n_blank,

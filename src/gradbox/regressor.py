@@ -6,7 +6,7 @@ are found stands in `regression`.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import version
 from math import isqrt
@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from gradbox.boxes import Boxes, largest
 from gradbox.errors import UsageError
 from gradbox.evidence import Heatmaps, place
-from gradbox.features import Features, map_features
+from gradbox.features import Features, map_features, n_features
 from gradbox.files import whole_file
 from gradbox.geometry import Frame
 
@@ -49,12 +49,26 @@ class Learned:
     def __post_init__(self) -> None:
         if self.features == "quantiles" and self.grid is not None:
             raise ValueError(f"grid={self.grid}: there is a grid with features=cells only")
-        if self.file is None:
-            object.__setattr__(self, "features", self.features or "cells")
-            if self.features == "cells" and self.grid is None:
-                object.__setattr__(self, "grid", DEFAULT_GRID)
         if self.grid is not None and self.grid < 1:
             raise ValueError(f"grid={self.grid}: a grid has at least one cell")
+        if self.file is not None:
+            self._leave_out_fitting()
+            return
+        object.__setattr__(self, "features", self.features or "cells")
+        if self.features == "cells" and self.grid is None:
+            object.__setattr__(self, "grid", DEFAULT_GRID)
+
+    def _leave_out_fitting(self) -> None:
+        """What is fitted already has no options of the fit: they are refused, or None."""
+        for option in fields(self):
+            if option.name in ("file", "grid", "features"):
+                continue
+            given = getattr(self, option.name)
+            if given != option.default:
+                raise ValueError(
+                    f"{option.name}={given} is for fitting, and {self.file} is fitted: leave it out"
+                )
+            object.__setattr__(self, option.name, None)
 
     @cached_property
     def regressor(self) -> "Regressor":
@@ -99,11 +113,11 @@ class Ridge(Learned):
     folds: int = 5
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.penalty is not None and self.penalty <= 0:
             raise ValueError(f"penalty={self.penalty}: it is above 0; 1e-6 is next to none")
         if self.folds < 2:
             raise ValueError(f"folds={self.folds}: held-out images need at least 2 folds")
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
@@ -121,12 +135,12 @@ class Sgd(Learned):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.lr is not None and self.lr <= 0:
             raise ValueError(f"lr={self.lr}: a learning rate is above 0")
         for name in ("batch", "steps", "drop_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it is at least 1")
+        super().__post_init__()
 
 
 def choose(boxes: Boxes, which: BoxChoice) -> Float[np.ndarray, "k 4"]:
@@ -142,14 +156,19 @@ def choose(boxes: Boxes, which: BoxChoice) -> Float[np.ndarray, "k 4"]:
 class Origin:
     """What a regressor was fitted with; specs are canonical.
 
-    `kind` is the spec of the fit, `model_hash` the hash of the weights, `n_boxes` the number of
-    training rows, `n_blank` that of rows left out because their map was zero everywhere.
+    `kind` is the spec of the fit, `model_hash` the hash of the weights, `layer` the name of the
+    layer that the maps look into, if any. `image_labels` says whether the true classes were given.
+    `n_boxes` is the number of training rows, `n_blank` that of rows left out because their map was
+    zero everywhere.
     """
 
     kind: str
     method: str
     model: str
     model_hash: str
+    layer: str | None = None
+    preprocessing: str | None = None
+    image_labels: bool = False
     n_images: int
     n_boxes: int
     n_blank: int = 0
@@ -174,9 +193,7 @@ class Regressor:
     image_hashes: frozenset[str]
 
     def __post_init__(self) -> None:
-        if self.features not in get_args(Features):
-            raise ValueError(f"features={self.features}")
-        width = self.weights.shape[-1] if self.grid is None else self.grid**2
+        width = n_features(self.features, self.grid or 0)
         shapes = [array.shape for array in self._arrays.values()]
         if shapes != [(4, width), (4,), (width,), (width,)]:
             raise ValueError(f"weights, bias, mean and scale do not fit together: {shapes}")
@@ -202,18 +219,23 @@ class Regressor:
         high = np.maximum(corners[:, :2], corners[:, 2:])
         return place(heatmaps, np.concatenate([low, high], axis=1), frames)
 
-    def check(self, method: str, model_hash: str) -> None:
+    def check(
+        self, method: str, model_hash: str, layer: str | None, preprocessing: str | None
+    ) -> None:
         """Refuse maps of another kind than those it was fitted on.
 
         Raises:
-            UsageError: another method (canonical spec) or other weights.
+            UsageError: another method (canonical spec), layer or preprocessing, or other weights.
         """
         again = "use the same, or fit another one with `gradbox fit`"
         made = self.origin
-        if method != made.method:
-            raise UsageError(
-                f"this regressor was fitted on maps of {made.method}, not {method}: {again}"
-            )
+        for was, now in (
+            (made.method, method),
+            (made.layer, layer),
+            (made.preprocessing, preprocessing),
+        ):
+            if was != now:
+                raise UsageError(f"this regressor was fitted on maps of {was}, not {now}: {again}")
         if model_hash != made.model_hash:
             raise UsageError(
                 f"this regressor was fitted with {made.model}, whose weights have the hash "
@@ -263,7 +285,9 @@ class Regressor:
         try:
             hashes = frozenset(bytes(row).hex() for row in tensors.pop("image_hashes"))
             origin = Origin(**json.loads(header["origin"]))
-            features: Any = header["features"]
+            features: Any = header.get("features", "cells")
+            if features not in get_args(Features):
+                raise ValueError(f"features={features}")
             return cls(**tensors, features=features, origin=origin, image_hashes=hashes)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(

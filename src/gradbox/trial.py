@@ -159,10 +159,16 @@ def prepare(terms: Terms, method: Method, classifier: Classifier) -> Trial:
     """A method on a classifier, made ready to be run and scored.
 
     Raises:
-        UsageError: nothing can be scored, a class that the classifier does not know (for `truth`),
-            or a regressor that was fitted on an image that is scored.
+        UsageError: nothing can be scored, no class for a method that looks for one, a class that
+            the classifier does not know (for `truth`), or a regressor that was fitted on an image
+            that is scored.
     """
     chosen = terms.class_from or method.class_from
+    if chosen == "none" and method.needs_class:
+        raise UsageError(
+            f"{method.method} looks for a class: use --class-from truth or predicted, or for none "
+            "at all --method 'sensitivity(target=layer_mean)'"
+        )
     selected = terms.part.of(terms.dataset.samples)
     samples, units = with_units(terms.dataset, selected, classifier, chosen)
     _refuse_training_images(method, samples)

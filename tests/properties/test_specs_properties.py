@@ -25,13 +25,14 @@ files = st.none() | st.text(min_size=1)
 parts = st.one_of(
     st.builds(TopFraction, shares, positive),
     st.builds(Mass, shares, st.floats(0, 0.49), positive),
-    st.builds(Center, shares | st.just("mean"), st.sampled_from(["largest", "each"])),
+    st.builds(Center, shares),
     st.just(Whole()),
     st.builds(
-        Ridge, files, counts, st.none(), st.just("single"), st.none() | positive, st.integers(2, 9)
+        Ridge, st.none(), counts, boxes=st.just("single"), penalty=positive, folds=st.integers(2, 9)
     ),
     st.builds(Ridge, files, st.none(), st.just("quantiles")),
-    st.builds(Sgd, files, st.none() | counts, lr=st.none() | positive, steps=counts),
+    st.builds(Sgd, grid=st.none() | counts, lr=st.none() | positive, steps=counts),
+    st.builds(Sgd, files, st.none() | counts),
 )
 
 

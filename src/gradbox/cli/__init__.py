@@ -17,16 +17,15 @@ def main() -> NoReturn:
     except UsageError as error:
         complain(str(error))
         code = 2
-    except typer.Abort:
-        code = 130
-    except KeyboardInterrupt:
-        complain("stopped; what was done is kept: the same call goes on from there")
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
         if not _is_click_error(error):
             raise
         error.show()  # type: ignore[attr-defined]
         code = 2
+    if code == 130:
+        complain("stopped; what was done is kept: the same call goes on from there")
     sys.exit(code or 0)
 
 

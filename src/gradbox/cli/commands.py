@@ -1,6 +1,7 @@
 """The commands: parse, call `pipeline`, render. No logic of their own."""
 
 import os
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -151,7 +152,7 @@ def evaluate(
     )
     assert report.metrics is not None
     if report.metrics["n_units"]:
-        show_scores(report.metrics, method)
+        show_scores(report.metrics)
     close(report)
 
 
@@ -170,7 +171,7 @@ def compare(
         list[str],
         typer.Option(
             help="A method and a way to a box, or a method alone, as in `'sensitivity | mass'`,"
-            " `'sensitivity | ridge(grid=14)'` or `dam`; give it once for each.",
+            " `'dam | ridge(features=quantiles)'` or `dam`; give it once for each.",
             metavar="'METHOD | BOX'",
         ),
     ],
@@ -197,8 +198,8 @@ def compare(
 
     `gradbox compare csv:DIR --model card.toml --run 'sensitivity | mass' --run dam --out table`
 
-    Each run has a folder below DIR. A box that learns (`--run 'sensitivity | ridge(grid=14)'`) is
-    fitted on the other parts of --split. With --save-maps the maps are also scored by
+    Each run has a folder below DIR. A box that learns (`--run 'dam | ridge(features=quantiles)'`)
+    is fitted on the other parts of --split. With --save-maps the maps are also scored by
     wsolevaluation's protocol. The same call goes on where an interrupted one stopped, also with
     more runs.
     """
@@ -256,6 +257,7 @@ def fit(
     then use it on other images with `--box 'ridge(box.safetensors)'`.
     """
     from gradbox import pipeline
+    from gradbox.specs import Spec
 
     regressor = pipeline.fit(
         opt.to_dataset(dataset),
@@ -269,9 +271,10 @@ def fit(
     )
     origin = regressor.origin
     penalty = "" if origin.penalty is None else f", penalty {origin.penalty:.3g}"
+    use = Spec(origin.kind.partition("(")[0], (str(out),), {})
     say(
         f"fitted {origin.kind} on {origin.n_boxes} boxes of {origin.n_images} images{penalty}; "
-        f"use it with --box 'ridge({out})' and the same --model and --method",
+        f"use it with --box {shlex.quote(str(use))} and the same --model, --layer and --method",
     )
 
 
@@ -407,5 +410,5 @@ def demo(
     say("only the runs with boxes in the column `supervision` have seen a box")
     say(f"report: {out / 'report.html'}   pictures: {shown.pictures}")
     if shown.photographs is not None and shown.photographs.metrics is not None:
-        show_scores(shown.photographs.metrics, "photographs, the recognized class")
+        show_scores(shown.photographs.metrics)
         say(f"pictures of photographs: {shown.photographs.folder / 'pictures'}")

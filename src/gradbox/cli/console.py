@@ -66,12 +66,13 @@ def counter(count: int, title: str) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.update(task, completed=done)
 
 
-def show_scores(metrics: Mapping[str, Any], method: str) -> None:
+def show_scores(metrics: Mapping[str, Any]) -> None:
     """The headline numbers of an evaluation, the constant boxes below."""
     table = Table(title=f"{metrics['n_units']} units of {metrics['n_images']} images")
-    for column in ("box", "CorLoc %", "95 % interval", "mean IoU", "centre in box %"):
-        table.add_column(column, justify="left" if column == "box" else "right")
-    rows = {f"{method} (supervision: {metrics['supervision']})": metrics, **metrics["baselines"]}
+    for column in ("method | box", "CorLoc %", "95 % interval", "mean IoU", "centre in box %"):
+        table.add_column(column, justify="left" if column == "method | box" else "right")
+    run = metrics["run"]
+    rows = {f"{run} (supervision: {metrics['supervision']})": metrics, **metrics["baselines"]}
     for name, row in rows.items():
         low, high = row["corloc_interval"]
         table.add_row(
@@ -82,7 +83,7 @@ def show_scores(metrics: Mapping[str, Any], method: str) -> None:
             f"{100 * row['center_correctness']['0.00']:.1f}",
         )
     out_console.print(table)
-    _show_masks({method: metrics}, metrics["baselines"])
+    _show_masks({run: metrics}, metrics["baselines"])
 
 
 def show_comparison(comparison: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ Pictures = Annotated[
     bool, typer.Option(help="Also draw each image: truth green, prediction red, the map beside.")
 ]
 Masks = Annotated[
-    bool, typer.Option(help="Also write the object's mask, where the method has one (dam).")
+    bool, typer.Option(help="Also write the object's mask, which `dam` without a --box makes.")
 ]
 SaveMaps = Annotated[
     Path | None, typer.Option(help="Also write the heat maps to this folder.", metavar="DIR")
