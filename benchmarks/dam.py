@@ -19,6 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from papers import span
+from tables import percent
+
 from gradbox.cli.console import track
 from gradbox.comparison import compare
 from gradbox.datasets import load
@@ -54,15 +57,14 @@ def _cell(run: str) -> str:
 
 
 def row(name: str, numbers: dict[str, Any]) -> str:
-    low, high = numbers["corloc_interval"]
     center = numbers["center_correctness"]
     cells = (
         _cell(name),
         f"{numbers['mean_iou']:.4f}",
-        f"{100 * numbers['corloc']:.1f}",
-        f"{100 * low:.1f} to {100 * high:.1f}",
-        f"{100 * center['0.00']:.1f}",
-        f"{100 * center['0.20']:.1f}",
+        percent(numbers["corloc"]),
+        span(numbers),
+        percent(center["0.00"]),
+        percent(center["0.20"]),
         f"{numbers['seconds_per_image']:.2f}" if "seconds_per_image" in numbers else "",
     )
     return f"| {' | '.join(cells)} |"
@@ -109,7 +111,10 @@ def main() -> None:
     print(f"| run | {' | '.join(f'{size}, {n} images' for size, n in sizes.items())} |")
     print("|---" * (len(sizes) + 1) + "|")
     for name, table in tables.items():
-        cells = (f"{100 * of['corloc']:.1f} ({of['mean_iou']:.2f})" for of in table.values())
+        cells = (
+            f"{percent(of['corloc'])} ({of['mean_iou']:.2f})" if of["n"] else ""
+            for of in table.values()
+        )
         print(f"| {_cell(name)} | {' | '.join(cells)} |")
 
 

@@ -75,7 +75,7 @@ def compare(
             for text in map(_tidy, runs)
         }
         entries += _run(trials, out, running)
-    standings = stand(entries)
+    standings = stand(entries, running.track)
     write_json(out / "compare.json", standings.table())
     folder.finish(seconds={"total": perf_counter() - started})
     first = standings.results[0]

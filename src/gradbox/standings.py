@@ -12,6 +12,7 @@ from gradbox.errors import ImageError, UsageError
 from gradbox.files import write_json
 from gradbox.mapstore import open_maps
 from gradbox.metrics import Scores, is_hit
+from gradbox.progress import Track, silent
 from gradbox.results import Found, RunFolder, read_predictions
 from gradbox.scoring import HEADLINE, score_constant
 from gradbox.trial import Trial
@@ -68,7 +69,7 @@ class Standings:
         }
 
 
-def stand(entries: Sequence[Entry]) -> Standings:
+def stand(entries: Sequence[Entry], track: Track = silent) -> Standings:
     """Score the runs on the images that failed in none of them, and write their `metrics.json`.
 
     The constant boxes and all runs but the first have their `difference` to the first, each as
@@ -92,7 +93,7 @@ def stand(entries: Sequence[Entry]) -> Standings:
         raise UsageError(f"nothing to compare: every image failed, {image_id} since {reason}")
     first = max(results, key=_merit)
     context = _context(first, kept[results.index(first)])
-    context["wsol"] = _of_maps(entries, failures)
+    context["wsol"] = _of_maps(entries, failures, track)
     compared = [
         replace(one, metrics={**one.metrics, **_against(first, one.scores)}) for one in results
     ]
@@ -148,7 +149,7 @@ def _against(first: Result, other: Scores) -> dict[str, Any]:
     }
 
 
-def _of_maps(entries: Iterable[Entry], failures: Mapping[str, str]) -> dict[str, Any]:
+def _of_maps(entries: Iterable[Entry], failures: Mapping[str, str], track: Track) -> dict[str, Any]:
     """The scores of the saved maps by wsolevaluation's protocol, by method."""
     first_of: dict[Path, Entry] = {}
     for entry in entries:
@@ -161,7 +162,8 @@ def _of_maps(entries: Iterable[Entry], failures: Mapping[str, str]) -> dict[str,
             {image_id: units[0].boxes for image_id, units in entry.trial.units.items()},
             entry.trial.plan.classifier.preprocessing.frame,
         )
-        for maps, entry in first_of.items()
+        for one in track(([item] for item in first_of.items()), len(first_of), "scoring maps")
+        for maps, entry in one
     }
 
 
