@@ -26,8 +26,7 @@ from gradbox.pipeline import evaluate
 from gradbox.regressor import Regressor
 from gradbox.sensitivity import SensitivityMaps
 from gradbox.trial import Part
-from gradbox.wsol import MAX_BOX_ACC
-from gradbox.wsol_maps import box_accuracy, wsol_scores
+from gradbox.wsol_maps import box_accuracies, wsol_scores
 
 MASS, TOP = "sensitivity | mass", "sensitivity | top_fraction(0.2, sigma=4)"
 HALVES = Part(shares=(0.5, 0.5), number=2)
@@ -312,7 +311,7 @@ def test_held_out_takes_each_halfs_threshold_from_the_other(tmp_path: Path) -> N
     def frame(size: tuple[int, int]) -> Frame:
         return Frame.squash(size, (56, 56))
 
-    whole = box_accuracy(store, samples, truth, frame, MAX_BOX_ACC)
+    whole = box_accuracies(store, samples, truth, frame)["max_box_acc"]
     scores = wsol_scores(store, samples, truth, frame)["max_box_acc"]
     assert whole.maximum == scores["maximum"]
     assert scores["held_out"] <= whole.maximum
@@ -332,9 +331,9 @@ def test_a_cropped_map_is_put_where_the_crop_was(tmp_path: Path) -> None:
     def cropped(size: tuple[int, int]) -> Frame:
         return Frame(size, (112, 112), (28, 28), (56, 56))
 
-    squashed = box_accuracy(store, [sample], truth, frame, MAX_BOX_ACC)
+    squashed = box_accuracies(store, [sample], truth, frame)["max_box_acc"]
     smaller = {"a.png": np.array([[84.0, 84.0, 140.0, 140.0]])}
-    middle = box_accuracy(store, [sample], smaller, cropped, MAX_BOX_ACC)
+    middle = box_accuracies(store, [sample], smaller, cropped)["max_box_acc"]
     assert squashed.maximum == middle.maximum == 1.0
     assert iou(truth["a.png"], smaller["a.png"]).item() < 0.5
 

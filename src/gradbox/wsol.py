@@ -58,7 +58,8 @@ def boxes_above(
     no contour gives the box (0, 0, 0, 0). As there, x1 and y1 lie one past the contour except at
     the border of the map.
     """
-    return _boxes_at_levels(*_quantized(scoremap, np.array([threshold])), all_contours)[0]
+    (boxes,) = _boxes_at_levels(*_quantized(scoremap, np.array([threshold])))
+    return boxes if all_contours else boxes[:1]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,37 @@ class Variant:
 
 MAX_BOX_ACC = Variant(all_contours=False, ious=(0.5,))
 MAX_BOX_ACC_V2 = Variant(all_contours=True, ious=(0.3, 0.5, 0.7))
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """The best IoU of one image's boxes with a true one at each threshold, for both variants.
+
+    `largest` is that of the contour with the largest area, `any` the best of all contours.
+    """
+
+    largest: Float[np.ndarray, "t"]
+    any: Float[np.ndarray, "t"]
+
+
+def overlaps(
+    scoremap: Float[np.ndarray, "224 224"], truth: Boxes, interval: float = 0.001
+) -> Overlaps:
+    """The boxes of a map in [0, 1] held against the true boxes in the frame.
+
+    Raises:
+        ValueError: a value of the map is not in [0, 1].
+    """
+    levels, image = _quantized(scoremap, _thresholds(interval))
+    distinct, where = np.unique(levels, return_inverse=True)
+    ious = [
+        inclusive_iou(boxes.astype(np.float64), truth).max(axis=1)
+        for boxes in _boxes_at_levels(distinct, image)
+    ]
+    return Overlaps(
+        largest=np.array([of_level[0] for of_level in ious])[where],
+        any=np.array([of_level.max() for of_level in ious])[where],
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +131,12 @@ class BoxAccuracy:
         Raises:
             ValueError: a value of the map is not in [0, 1].
         """
-        levels, image = _quantized(scoremap, _thresholds(self.interval))
-        distinct, where = np.unique(levels, return_inverse=True)
-        boxes = _boxes_at_levels(distinct, image, self.variant.all_contours)
-        best = np.array([inclusive_iou(b.astype(np.float64), truth).max() for b in boxes])[where]
-        hits = best >= np.array(self.variant.ious)[:, None]
+        return self.add_overlaps(overlaps(scoremap, truth, self.interval))
+
+    def add_overlaps(self, best: "Overlaps") -> "BoxAccuracy":
+        """The state after one more image, of which the boxes were found already."""
+        ious = best.any if self.variant.all_contours else best.largest
+        hits = ious >= np.array(self.variant.ious)[:, None]
         return replace(self, hits=self.hits + hits, n=self.n + 1)
 
     def __add__(self, other: "BoxAccuracy") -> "BoxAccuracy":
@@ -220,17 +253,21 @@ def _quantized(
 
 
 def _boxes_at_levels(
-    levels: Int[np.ndarray, "t"], image: UInt8[np.ndarray, "h w"], all_contours: bool
+    levels: Int[np.ndarray, "t"], image: UInt8[np.ndarray, "h w"]
 ) -> list[Int[np.ndarray, "boxes 4"]]:
-    """Many thresholds are one level: callers pass each level once, at most 255 of them."""
+    """The boxes of all contours at each level, the one of the largest area first.
+
+    Many thresholds are one level: callers pass each level once, at most 255 of them.
+    """
     last = np.array([image.shape[1] - 1, image.shape[0] - 1])
     boxes = []
     for level in levels.tolist():
         binary = cv2.threshold(image, level, 255, cv2.THRESH_BINARY)[1]
         contours = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
-        if not all_contours and contours:
-            contours = (max(contours, key=cv2.contourArea),)
         rects = np.array([cv2.boundingRect(c) for c in contours] or [(0, 0, 0, 0)], dtype=np.int64)
+        if contours:
+            first = int(np.argmax([cv2.contourArea(contour) for contour in contours]))
+            rects[[0, first]] = rects[[first, 0]]
         ends = np.minimum(rects[:, :2] + rects[:, 2:], last)
         boxes.append(np.concatenate([rects[:, :2], ends], axis=1))
     return boxes

@@ -20,7 +20,7 @@ from gradbox.wsol import (
     SIDE,
     BoxAccuracy,
     PixelAveragePrecision,
-    Variant,
+    overlaps,
     resize_boxes,
     scoremap_of,
 )
@@ -53,8 +53,9 @@ def wsol_scores(
     sized = [sample for sample in samples if sample.size is not None]
     halves = [split(sized, (0.5, 0.5), number, seed) for number in (1, 2)]
     scores: dict[str, Any] = {"n_images": len(sized)}
-    for name, variant in _VARIANTS.items():
-        one, other = (box_accuracy(store, half, truth, frame_of, variant) for half in halves)
+    states = [box_accuracies(store, half, truth, frame_of) for half in halves]
+    for name in _VARIANTS:
+        one, other = (of_half[name] for of_half in states)
         scores[name] = {
             "maximum": (one + other).maximum,
             "held_out": _held_out(one, other),
@@ -66,20 +67,17 @@ def wsol_scores(
     return scores
 
 
-def box_accuracy(
-    store: MapStore,
-    samples: Iterable[Sample],
-    truth: Mapping[str, Boxes],
-    frame_of: FrameOf,
-    variant: Variant,
-) -> BoxAccuracy:
-    """The protocol's hits of saved maps: see `wsol_scores`."""
-    state = BoxAccuracy.empty(variant)
+def box_accuracies(
+    store: MapStore, samples: Iterable[Sample], truth: Mapping[str, Boxes], frame_of: FrameOf
+) -> dict[str, BoxAccuracy]:
+    """The protocol's hits of saved maps, by the name of the variant; contours are found once."""
+    states = {name: BoxAccuracy.empty(variant) for name, variant in _VARIANTS.items()}
     for sample in samples:
         assert sample.size is not None
         boxes = resize_boxes(truth[sample.image_id], sample.size)
-        state = state.add(_scoremap(store, sample, frame_of), boxes)
-    return state
+        best = overlaps(_scoremap(store, sample, frame_of), boxes)
+        states = {name: state.add_overlaps(best) for name, state in states.items()}
+    return states
 
 
 def pixel_average_precision(
