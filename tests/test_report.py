@@ -130,6 +130,21 @@ def test_many_runs_differ_in_their_lines(tmp_path: Path) -> None:
         assert said in table
 
 
+def test_the_figure_by_recognition_has_the_runs_that_know_it(tmp_path: Path) -> None:
+    """The attention map knows no class; two networks recognize different numbers of images."""
+    runs = {
+        "none": {**FIRST, "by_recognized": None},
+        "some": FIRST,
+        "all": metrics({"ant": [40] * FEW, "bee": [40] * 3, "<b>wasp</b>": [40] * (FEW - 1)}),
+    }
+    compared = {name: {**run, "seconds_per_image": 1.0} for name, run in runs.items()}
+    text = write(tmp_path / "report.html", compared)
+    assert "Success by recognition" in text
+    few = FEW + 1  # of 2 * few images: all those of ants, and one bee
+    for said in (f"{few} to {2 * few}", f"0 to {few}"):
+        assert f"n = {said}" in text
+
+
 def filled(iou: float) -> dict[str, Any]:
     """Mask scores of 22 images with this IoU and precision, and a recall of 1."""
     means = {"mean_iou": iou, "mean_precision": iou, "mean_recall": 1.0}

@@ -72,7 +72,7 @@ def baseline_lines(count: int) -> list[Line]:
 
 
 def figures(runs: Sequence[Numbers], baselines: Sequence[Numbers]) -> list[str]:
-    """All figures that these runs have numbers for, in the lines of `run_lines`."""
+    """All figures that some of these runs have numbers for, in the lines of `run_lines`."""
     drawn = [
         _figure("IoU", lambda axes: _histogram(axes, runs[0]))
         if len(runs) == 1
@@ -84,9 +84,10 @@ def figures(runs: Sequence[Numbers], baselines: Sequence[Numbers]) -> list[str]:
         ("by_n_objects", "Success by number of objects", "objects"),
         ("by_recognized", "Success by recognition", "class recognized"),
     ):
-        tables = [run[key] for run in runs]
-        if all(tables):
-            drawn.append(_figure(title, _groups_drawer(tables, label)))
+        lines = run_lines(len(runs))
+        known = [(run[key], line) for run, line in zip(runs, lines, strict=True) if run[key]]
+        if known:
+            drawn.append(_figure(title, _groups_drawer(known, label)))
     return drawn
 
 
@@ -121,24 +122,32 @@ def _first_on_top(rows: Sequence[Numbers], lines: Sequence[Line]) -> list[tuple[
     return list(zip(rows, lines, strict=True))[::-1]
 
 
-def _groups_drawer(tables: Sequence[Numbers], label: str) -> Callable[[Axes], None]:
+def _groups_drawer(tables: Sequence[tuple[Numbers, Line]], label: str) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
-        groups = [group for group in tables[0] if tables[0][group]["n"]]
+        counts = {
+            group: sorted({table[group]["n"] for table, _ in tables}) for group in tables[0][0]
+        }
+        groups = [group for group, found in counts.items() if found[-1]]
         places = np.arange(len(groups))
         width = 0.8 / len(tables)
-        for i, (table, line) in enumerate(zip(tables, run_lines(len(tables)), strict=True)):
+        for i, (table, line) in enumerate(tables):
             axes.bar(
                 places + (i - (len(tables) - 1) / 2) * width,
-                [100 * table[group]["corloc"] for group in groups],
+                [100 * (table[group]["corloc"] or 0.0) for group in groups],
                 width * 0.9,
                 color=line.colour,
                 alpha=0.9,
             )
-        names = [f"{group}\nn = {tables[0][group]['n']}" for group in groups]
+        names = [f"{group}\nn = {_span(counts[group])}" for group in groups]
         axes.set_xticks(places, names)
         axes.set(xlabel=label, ylabel="CorLoc %", ylim=(0, 100))
 
     return draw
+
+
+def _span(rising: Sequence[int]) -> str:
+    """One number, or from the lowest to the highest: networks recognize different images."""
+    return str(rising[0]) if len(rising) == 1 else f"{rising[0]} to {rising[-1]}"
 
 
 def _figure(title: str, draw: Callable[[Axes], None]) -> str:
