@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import typer
 
-from gradbox.cli.commands import app
+from gradbox.cli.app import app
 from gradbox.cli.console import complain
 from gradbox.errors import UsageError
 

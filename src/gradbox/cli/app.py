@@ -1,0 +1,46 @@
+"""The commands of `gradbox`, each in the file of its name: parse, call `pipeline`, render."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from gradbox.cli.compare import compare
+from gradbox.cli.console import say
+from gradbox.cli.demo import demo
+from gradbox.cli.evaluate import evaluate
+from gradbox.cli.fit import fit
+from gradbox.cli.list import list_
+from gradbox.cli.locate import locate
+from gradbox.cli.scenes import scenes
+from gradbox.cli.train import train
+
+app = typer.Typer(
+    help="Boxes without box labels: any image classifier, your images, boxes and an honest score.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _version(asked: bool | None) -> None:
+    if asked:
+        say(f"gradbox {version('gradbox')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _: Annotated[
+        bool | None,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_version, is_eager=True
+        ),
+    ] = None,
+) -> None:
+    pass
+
+
+for command in (locate, evaluate, compare, fit, list_, train, scenes, demo):
+    app.command(name=command.__name__.strip("_"))(command)

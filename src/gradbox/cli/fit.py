@@ -1,0 +1,69 @@
+"""`gradbox fit`: learn a box from boxes."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradbox.cli import options as opt
+from gradbox.cli.console import (
+    say,
+)
+
+
+def fit(
+    dataset: opt.DatasetText,
+    model: opt.Model,
+    out: Annotated[
+        Path, typer.Option("--out", help="The regressor's file.", metavar="FILE.safetensors")
+    ],
+    method: opt.MethodSpec = "sensitivity",
+    box: Annotated[
+        str,
+        typer.Option(
+            "--box",
+            help="What to fit: `'ridge(features=quantiles)'`, the paper's `'ridge(grid=14)'`, or"
+            " `sgd` with the same options.",
+            metavar="SPEC",
+        ),
+    ] = "ridge(features=quantiles)",
+    class_from: opt.ClassFromOption = None,
+    split: opt.Split = None,
+    part: opt.PartNumber = 1,
+    seed: opt.Seed = 0,
+    limit: opt.Limit = None,
+    weights: opt.Weights = None,
+    layer: opt.Layer = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = 16,
+    workers: opt.Workers = 2,
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Learn the map from heat maps to boxes, from images that have boxes.
+
+    `gradbox fit csv:DIR --model card.toml --split 0.5/0.5 --part 1 --out box.safetensors`
+
+    then use it on other images with `--box 'ridge(box.safetensors)'`.
+    """
+    from gradbox import pipeline
+    from gradbox.specs import Spec
+
+    regressor = pipeline.fit(
+        opt.to_dataset(dataset),
+        opt.to_classifier(model, weights, layer, device, dtype),
+        out,
+        box=box,
+        method=method,
+        class_from=opt.to_class_from(class_from),
+        part=opt.to_part(split, part, seed, limit),
+        running=opt.to_running(batch_size, workers, overwrite),
+    )
+    origin = regressor.origin
+    penalty = "" if origin.penalty is None else f", penalty {origin.penalty:.3g}"
+    use = Spec(origin.kind.partition("(")[0], (str(out),), {})
+    say(
+        f"fitted {origin.kind} on {origin.n_boxes} boxes of {origin.n_images} images{penalty}; "
+        f"use it with --box {shlex.quote(str(use))} and the same --model, --layer and --method",
+    )

@@ -1,0 +1,65 @@
+"""`gradbox locate`: boxes of images and folders."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradbox.cli import options as opt
+from gradbox.cli.console import (
+    close,
+)
+
+
+def locate(
+    paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.")],
+    model: opt.Model,
+    out: opt.Out,
+    method: opt.MethodSpec = "sensitivity",
+    box: opt.BoxSpec = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A class to locate, by name, wnid or index; may be given again."),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(help="Locate the N most probable classes.", min=1)
+    ] = None,
+    near_top: Annotated[
+        float | None,
+        typer.Option(help="Also all classes with at least R times the best probability."),
+    ] = None,
+    weights: opt.Weights = None,
+    layer: opt.Layer = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = "float32",
+    batch_size: opt.BatchSize = 16,
+    workers: opt.Workers = 2,
+    formats: opt.Formats = "",
+    pictures: opt.Pictures = False,
+    masks: opt.Masks = False,
+    save_maps: opt.SaveMaps = None,
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Find objects in images: boxes into DIR/predictions.jsonl.
+
+    `gradbox locate photos/ --model torchvision/resnet50 --out boxes --pictures`
+
+    The class is the recognized one unless --label, --top or --near-top say otherwise. The same
+    call again goes on where an interrupted one stopped.
+    """
+    from gradbox import pipeline
+    from gradbox.images import find_images
+    from gradbox.localization import Selection
+
+    selection = Selection(top=top or 1, near_top=near_top) if top or near_top else None
+    report = pipeline.locate(
+        find_images(paths),
+        opt.to_classifier(model, weights, layer, device, dtype),
+        out,
+        method=method,
+        box=box,
+        labels=label or [],
+        selection=selection,
+        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats, masks),
+    )
+    close(report)

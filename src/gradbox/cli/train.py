@@ -1,0 +1,76 @@
+"""`gradbox train`: a classifier from image labels."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradbox.cli import options as opt
+from gradbox.cli.console import (
+    say,
+    track,
+    warn,
+)
+
+
+def train(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of class folders, csv:DIR, a table FILE.csv (image,label), or scenes:N.",
+            metavar="DIR",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model.", metavar="DIR")],
+    arch: Annotated[str, typer.Option(help="small, torchvision/NAME or timm/NAME.")] = "small",
+    size: Annotated[int | None, typer.Option(help="Side of the square input.", min=16)] = None,
+    epochs: Annotated[int, typer.Option(help="At most so many passes.", min=1)] = 30,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    validation: Annotated[float, typer.Option(help="Share of each class held out.")] = 0.2,
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs without gain.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
+    weights: Annotated[
+        str | None, typer.Option(help="A file to start from, or `untrained`.", metavar="FILE")
+    ] = None,
+    freeze: Annotated[bool, typer.Option(help="Train only the new head.")] = False,
+    device: opt.Device = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    overwrite: opt.Overwrite = False,
+) -> None:
+    """Train a classifier from image labels alone; boxes are never read.
+
+    `gradbox train photos/ --arch torchvision/resnet18 --out model`
+
+    then `gradbox locate ... --model model/model.toml`. The same call goes on after Ctrl-C.
+    """
+    from gradbox.train import train as run
+    from gradbox.training.records import TrainingOptions
+
+    report = run(
+        source,
+        out=out,
+        options=TrainingOptions(
+            arch=arch,
+            size=size,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            validation=validation,
+            patience=patience,
+            seed=seed,
+            weights=weights,
+            freeze=freeze,
+            dtype=dtype,
+        ),
+        device=device,
+        overwrite=overwrite,
+        track=track,
+        on_epoch=lambda epoch: say(
+            f"epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, "
+            f"held out: loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.1f} %"
+        ),
+    )
+    for line in report.skipped:
+        warn(line)
+    say(f"accuracy {100 * report.accuracy:.1f} % on held-out images: --model {report.card}")
