@@ -148,6 +148,8 @@ def test_a_box_with_a_score_below_abstain_is_left_out():
     (silent,) = localize(brightness(abstain=min(score + 1e-6, 1.0)), batch)
     assert silent.boxes.shape == (0, 4)
     assert silent.mask is None
+    assert silent.heatmap is not None  # what was seen is kept, though nothing is claimed
+    assert silent.heatmap[4:12, 20:28].all()
     assert len(silent.regions) == 4
 
 

@@ -109,7 +109,8 @@ class Localization:
     `scores` how much the method trusts the box, and, if there are heat maps, `peaks` where its map
     is highest (None for a map of zeros). `top_labels` are the five most probable classes,
     best first, empty where the head was not run. `heatmap` (h, w) lies over the network input,
-    `mask` (H, W) over the original image; both belong to the main box.
+    `mask` (H, W) over the original image; both belong to the main box, the heat map without one to
+    the first class.
     """
 
     image_id: str

@@ -53,7 +53,8 @@ def localization(
 ) -> Localization:
     """The answer for one image of a batch; shapes with a score below `abstain` are left out.
 
-    The shapes of a class stand in falling order of their scores.
+    The shapes of a class stand in falling order of their scores. Where none is left the heat map is
+    that of the first class.
     """
     frame = batch.frames[image]
     heatmaps = [heatmap(one) for one in found]
@@ -63,7 +64,7 @@ def localization(
         for i in np.argsort(-one.scores, kind="stable")
         if one.scores[i] >= abstain
     ]
-    shown = details and len(shapes) > 0
+    over_main = shapes[0].heatmap if shapes else heatmaps[0]
     return Localization(
         image_id=batch.image_ids[image],
         size=frame.original,
@@ -73,8 +74,10 @@ def localization(
         scores=tuple(shape.score for shape in shapes),
         peaks=tuple(peak(shape.heatmap * shape.mask, frame) for shape in shapes),
         top_labels=top_labels(probabilities),
-        heatmap=shapes[0].heatmap if shown else None,
-        mask=frame.map_to_original(shapes[0].mask.astype(np.float32)) > 0.5 if shown else None,
+        heatmap=over_main if details else None,
+        mask=frame.map_to_original(shapes[0].mask.astype(np.float32)) > 0.5
+        if details and shapes
+        else None,
         regions=tuple(region for one in found for region in _regions(one, frame, details)),
     )
 
