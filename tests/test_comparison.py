@@ -341,5 +341,13 @@ def test_a_cropped_map_is_put_where_the_crop_was(tmp_path: Path) -> None:
 def test_the_maps_of_dam_are_saved_and_scored_too(tmp_path: Path) -> None:
     running = Running(save_maps=tmp_path / "maps")
     dataset, classifier = load("scenes:4,seed=11"), load_classifier(SCENES, device="cpu")
-    compare(dataset, [classifier], tmp_path / "out", runs=["dam", "dam | mass"], running=running)
-    assert list(table(tmp_path / "out")["wsol"]) == ["dam"]  # one method, one set of maps
+    runs = ["dam", "dam | mass", "dam(abstain=1)"]
+    compare(dataset, [classifier], tmp_path / "out", runs=runs, running=running)
+    # One set of maps a method; that of an image without an answer is there, too.
+    assert list(table(tmp_path / "out")["wsol"]) == ["dam", "dam(abstain=1)"]
+
+
+def test_a_model_given_twice_is_refused(discs: Path, network: Classifier, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="given twice"):
+        compare(load(f"csv:{discs}"), [network, network], tmp_path / "out", runs=[MASS])
+    assert not (tmp_path / "out").exists()

@@ -168,7 +168,7 @@ def test_arrays_that_do_not_fit_together_are_refused(regressor: Regressor):
     five = np.ones(5)  # no square number of cells
     with pytest.raises(ValueError, match="do not fit"):
         replace(regressor, mean=five, scale=five, weights=np.zeros((4, 5)))
-    n = n_features("quantiles", 0)
+    n = n_features("quantiles", None)
     some = replace(
         regressor, mean=np.ones(n), scale=np.ones(n), weights=np.zeros((4, n)), features="quantiles"
     )

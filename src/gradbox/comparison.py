@@ -76,7 +76,8 @@ def compare(
         }
         entries += _run(trials, out, running)
     standings = stand(entries, running.track)
-    write_json(out / "compare.json", standings.table())
+    table = standings.table()
+    write_json(out / "compare.json", table)
     folder.finish(seconds={"total": perf_counter() - started})
     first = standings.results[0]
     write_report(
@@ -92,7 +93,7 @@ def compare(
         folder=out,
         n_images=len(first.entry.trial.samples),
         failures=standings.failures,
-        metrics=standings.table(),
+        metrics=table,
     )
 
 
@@ -118,6 +119,9 @@ def _check(runs: Sequence[str], part: Part, classifiers: Sequence[Classifier]) -
     """Refuse what can be refused before anything has been computed."""
     if not runs:
         raise UsageError("nothing to compare: give --run 'sensitivity | mass' once or more")
+    models = [classifier.name for classifier in classifiers]
+    if twice := [name for name in models if models.count(name) > 1]:
+        raise UsageError(f"--model {twice[0]} is given twice: leave one out")
     tidy = [_tidy(text) for text in runs]
     if twice := [text for text in tidy if tidy.count(text) > 1]:
         raise UsageError(f"--run {twice[0]!r} is given twice: leave one out")

@@ -15,9 +15,12 @@ FLOORS = (0.0, 0.5, 0.8)
 SHARES: Float[np.ndarray, "s"] = np.array([0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98])
 
 
-def n_features(features: Features, grid: int) -> int:
+def n_features(features: Features, grid: int | None) -> int:
     """The number of features of a map; `grid` is for `cells`."""
-    return grid**2 if features == "cells" else 2 * len(FLOORS) * len(SHARES)
+    if features == "quantiles":
+        return 2 * len(FLOORS) * len(SHARES)
+    assert grid is not None
+    return grid**2
 
 
 def map_features(

@@ -26,7 +26,7 @@ ClassFrom = Literal["truth", "predicted", "none"]
 class Method:
     """A method ready to run: its localizer and what reports say of it.
 
-    `method` and `box` are canonical specs; `box` is None where the method made its own boxes.
+    `method` and `box` are canonical specs; `box` is None where the method makes its own boxes.
     `class_from` is where the class comes from if nobody says: `none` for the attention map.
     `needs_class` says that it cannot do without one.
     """

@@ -193,7 +193,7 @@ class Regressor:
     image_hashes: frozenset[str]
 
     def __post_init__(self) -> None:
-        width = n_features(self.features, self.grid or 0)
+        width = n_features(self.features, self.grid)
         shapes = [array.shape for array in self._arrays.values()]
         if shapes != [(4, width), (4,), (width,), (width,)]:
             raise ValueError(f"weights, bias, mean and scale do not fit together: {shapes}")
