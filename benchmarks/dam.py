@@ -14,13 +14,13 @@ sample instead.
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from papers import span
-from tables import percent
+from papers import show, span
+from tables import code, percent
 
 from gradbox.cli.console import track
 from gradbox.comparison import compare
@@ -30,6 +30,7 @@ from gradbox.models import load_classifier
 from gradbox.neurons import neuron_layer
 from gradbox.trial import Part
 
+HEADER = ("run", "mean IoU", "CorLoc %", "95 % interval", "m = 0 %", "m = 0.2 %", "s an image")
 RUNS = ("dam", "sensitivity | mass", "sensitivity | center(0.8)")
 
 
@@ -51,15 +52,10 @@ def sweep(layers: Sequence[str]) -> list[str]:
     ]
 
 
-def _cell(run: str) -> str:
-    """A run's name in a table, where a bar would end the cell."""
-    return f"`{run.replace(' | ', '`, `')}`"
-
-
-def row(name: str, numbers: dict[str, Any]) -> str:
+def row(name: str, numbers: Mapping[str, Any]) -> tuple[str, ...]:
     center = numbers["center_correctness"]
-    cells = (
-        _cell(name),
+    return (
+        code(name),
         f"{numbers['mean_iou']:.4f}",
         percent(numbers["corloc"]),
         span(numbers),
@@ -67,7 +63,19 @@ def row(name: str, numbers: dict[str, Any]) -> str:
         percent(center["0.20"]),
         f"{numbers['seconds_per_image']:.2f}" if "seconds_per_image" in numbers else "",
     )
-    return f"| {' | '.join(cells)} |"
+
+
+def by_size(name: str, sizes: Mapping[str, Any]) -> tuple[str, ...]:
+    cells = (
+        f"{percent(of['corloc'])} ({of['mean_iou']:.2f})" if of["n"] else ""
+        for of in sizes.values()
+    )
+    return code(name), *cells
+
+
+def of_run(folder: Path) -> dict[str, Any]:
+    """What a run's folder says of its scores."""
+    return json.loads((folder / "metrics.json").read_text("utf-8"))
 
 
 def main() -> None:
@@ -95,27 +103,18 @@ def main() -> None:
     assert report.metrics is not None
     print(f"{Path(options.model).stem}, {report.n_images} images of one object; layer ", end="")
     print(f"{neuron_layer(classifier)}, class from {options.class_from}\n")
-    print("| run | mean IoU | CorLoc % | 95 % interval | m = 0 % | m = 0.2 % | s an image |")
-    print("|---|---|---|---|---|---|---|")
     runs = {one["run"]: one for one in report.metrics["runs"]}
-    for name, numbers in {**runs, **report.metrics["baselines"]}.items():
-        print(row(name, numbers))
-    print("\nCorLoc % (mean IoU) by the share of the image that the object's box covers\n")
-    tables = {
-        name: json.loads((options.out / one["folder"] / "metrics.json").read_text())[
-            "by_object_size"
-        ]
-        for name, one in runs.items()
+    rows = {**runs, **report.metrics["baselines"]}
+    show(HEADER, (row(name, numbers) for name, numbers in rows.items()))
+    print("CorLoc % (mean IoU) by the share of the image that the object's box covers\n")
+    sizes = {
+        name: of_run(options.out / one["folder"])["by_object_size"] for name, one in runs.items()
     }
-    sizes = {size: numbers["n"] for table in tables.values() for size, numbers in table.items()}
-    print(f"| run | {' | '.join(f'{size}, {n} images' for size, n in sizes.items())} |")
-    print("|---" * (len(sizes) + 1) + "|")
-    for name, table in tables.items():
-        cells = (
-            f"{percent(of['corloc'])} ({of['mean_iou']:.2f})" if of["n"] else ""
-            for of in table.values()
-        )
-        print(f"| {_cell(name)} | {' | '.join(cells)} |")
+    first = next(iter(sizes.values()))
+    show(
+        ("run", *(f"{size}, {numbers['n']} images" for size, numbers in first.items())),
+        (by_size(name, of) for name, of in sizes.items()),
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ On images with true masks. The best threshold is chosen for each image by lookin
 upper bound of what the map holds, not a method.
 
     python benchmarks/masks.py csv:$GRADBOX_ASSETS/data/caltech101 \
-        --model $GRADBOX_ASSETS/models/mobilenet_edgetpu.toml --limit 300
+        --model $GRADBOX_ASSETS/models/mobilenet_edgetpu.toml --limit 400
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--model", required=True)
     parser.add_argument("--dam", default="dam")
-    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--limit", type=int, default=400)
     options = parser.parse_args()
     classifier = load_classifier(options.model)
     masked = [s for s in load(options.dataset).samples if s.mask is not None]
@@ -59,7 +59,10 @@ def main() -> None:
 def ious(
     sample: Sample, found: Sequence[Found], classifier: Classifier, name: str
 ) -> dict[str, float]:
-    """Each mask of one image against its true one; none where the image could not be used."""
+    """Each mask of one image against its true one, 0 for what DAM left out.
+
+    None at all where the image could not be used.
+    """
     dam, by_map = found
     if isinstance(dam, ImageError) or isinstance(by_map, ImageError):
         return {}
@@ -73,8 +76,10 @@ def ious(
         "`sensitivity`, `mass`: box, filled": by_map.boxes[0],
         "`center(0.8)`, filled": centered(*size, (0.8, 0.8)),
         "`center(0.65)`, filled": centered(*size, (0.65, 0.65)),
-    } | ({f"`{name}`: box, filled": dam.boxes[0]} if len(dam.boxes) else {})
+        **{f"`{name}`: box, filled": box for box in dam.boxes[:1]},
+    }
     return {
+        f"`{name}`: box, filled": 0.0,
         f"`{name}`: union of the regions": 0.0 if dam.mask is None else mask_iou(dam.mask, truth),
         "sensitivity map, its best threshold (oracle)": oracle_iou(heatmap, truth),
         "sensitivity map smoothed by 4 % of the side, its best threshold (oracle)": oracle_iou(

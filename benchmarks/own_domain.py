@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tables import code
 
 from gradbox.bootstrap import Interval, interval, paired_difference
 from gradbox.boxes import centered
@@ -78,8 +79,7 @@ def show(title: str, dataset: Dataset, out: Path) -> None:
             values, center = of_run[name], scores[CENTER][name]
             cells += [interval(values), paired_difference(values, center)]
         cells.append(interval((of_run["iou"] > 0.5).astype(np.float64)))
-        name = run.replace(" | ", "`, `")  # a bar would end the cell
-        print(f"| `{name}` | {' | '.join(map(percent, cells))} |")
+        print(f"| {code(run)} | {' | '.join(map(percent, cells))} |")
     others = {k: row for k, row in table["baselines"].items() if not CENTER.endswith(k)}
     for name, row in others.items():
         iou, corloc = (Interval(row[k], *row[f"{k}_interval"]) for k in ("mean_iou", "corloc"))

@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 
 from papers import show, span
-from tables import percent
+from tables import code, percent
 
 from gradbox.cli.console import track
 from gradbox.comparison import compare
@@ -66,7 +66,7 @@ def main() -> None:
         [
             *(
                 (
-                    "`" + name.replace(" | ", "`, `") + "`",
+                    code(name),
                     rows[name].get("supervision", "constant box"),
                     percent(rows[name]["corloc"]),
                     span(rows[name]),

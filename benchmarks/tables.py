@@ -17,6 +17,11 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}"
 
 
+def code(run: str) -> str:
+    """The name of a run in a table, where a bar would end the cell."""
+    return f"`{run.replace(' | ', '`, `')}`"
+
+
 def row(name: str, numbers: dict[str, Any]) -> str:
     low, high = numbers["corloc_interval"]
     center = numbers["center_correctness"]

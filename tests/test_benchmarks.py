@@ -34,8 +34,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Runs a script with the shipped classifier; the rows of its tables, by the column's title."""
     monkeypatch.syspath_prepend(str(FOLDER))
 
-    def call(script: str, *arguments: str) -> list[dict[str, str]]:
-        given = [*arguments, "--model", SCENES, "--out", str(tmp_path / "out")]
+    def call(script: str, *arguments: str, out: bool = True) -> list[dict[str, str]]:
+        given = [*arguments, "--model", SCENES]
+        given += ["--out", str(tmp_path / "out")] if out else []
         monkeypatch.setattr(sys, "argv", [script, *given])
         runpy.run_path(str(FOLDER / f"{script}.py"), run_name="__main__")
         rows: list[dict[str, str]] = []
@@ -196,3 +197,13 @@ def test_dam_is_shown_beside_the_map_and_by_the_size_of_the_object(run: Run, dra
     rows = run("dam", f"csv:{drawn}", "--limit", "4")
     by_run = {row["run"]: row for row in rows if "mean IoU" in row}
     assert {"`dam`", "`sensitivity`, `mass`", "`center(0.8)`"} <= set(by_run)
+
+
+def test_masks_are_shown_best_first_and_what_is_left_out_counts_0(run: Run, drawn: Path) -> None:
+    rows = run("masks", f"csv:{drawn}", "--limit", "4", "--dam", "dam(k=2, abstain=1)", out=False)
+    shares = {row["mask"]: float(row["mean IoU %"]) for row in rows}
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert len(shares) == 8
+    assert shares["`dam(k=2, abstain=1)`: union of the regions"] == 0
+    assert shares["`dam(k=2, abstain=1)`: box, filled"] == 0
+    assert shares["true box, filled (oracle)"] > shares["`center(0.8)`, filled"] > 0
