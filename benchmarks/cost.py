@@ -18,12 +18,12 @@ from time import perf_counter
 import torch
 from captum.attr import Saliency
 
-from gradbox.classifier import Classifier
-from gradbox.gradients import forward, gradient
-from gradbox.heatmaps import reduce_channels
-from gradbox.layers import last_convolutional_layer
-from gradbox.models import UNTRAINED, load_classifier
-from gradbox.targets import class_score, layer_mean
+from gradbox.attribution.gradients import forward, gradient
+from gradbox.attribution.heatmaps import reduce_channels
+from gradbox.attribution.layers import last_convolutional_layer
+from gradbox.attribution.targets import class_score, layer_mean
+from gradbox.models.classifier import Classifier
+from gradbox.models.load import UNTRAINED, load_classifier
 
 
 def class_map(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:

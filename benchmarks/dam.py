@@ -23,12 +23,12 @@ from papers import show, span
 from tables import code, percent
 
 from gradbox.cli.console import track
-from gradbox.comparison import compare
+from gradbox.dam.neurons import neuron_layer
 from gradbox.datasets import load
-from gradbox.execution import Running
-from gradbox.models import load_classifier
-from gradbox.neurons import neuron_layer
-from gradbox.trial import Part
+from gradbox.models.load import load_classifier
+from gradbox.runs.comparison import compare
+from gradbox.runs.evaluation import Part
+from gradbox.runs.execution import Running
 
 HEADER = ("run", "mean IoU", "CorLoc %", "95 % interval", "m = 0 %", "m = 0.2 %", "s an image")
 RUNS = ("dam", "sensitivity | mass", "sensitivity | center(0.8)")

@@ -18,17 +18,17 @@ import torch
 from cost import bare, measure
 from pytorch_grad_cam import GuidedBackpropReLUModel
 
-from gradbox.blobs import Smoothing, blob
-from gradbox.classifier import Classifier
-from gradbox.dam import Dam, DamLocalizer
+from gradbox.attribution.gradients import forward, input_gradient
+from gradbox.attribution.heatmaps import signed_mean
+from gradbox.attribution.targets import neuron
+from gradbox.dam.blobs import Smoothing, blob
+from gradbox.dam.localizer import Dam, DamLocalizer
+from gradbox.dam.neurons import guided_backpropagation, layer_gradient_x_activation, top_neurons
+from gradbox.dam.rescoring import rescore
 from gradbox.geometry import Frame
-from gradbox.gradients import forward, input_gradient
-from gradbox.heatmaps import signed_mean
 from gradbox.localization import Batch
-from gradbox.models import UNTRAINED, load_classifier
-from gradbox.neurons import guided_backpropagation, layer_gradient_x_activation, top_neurons
-from gradbox.rescoring import rescore
-from gradbox.targets import neuron
+from gradbox.models.classifier import Classifier
+from gradbox.models.load import UNTRAINED, load_classifier
 
 KMAX = 10
 

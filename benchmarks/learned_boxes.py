@@ -18,19 +18,19 @@ from time import perf_counter
 
 import numpy as np
 
-from gradbox.bootstrap import interval
 from gradbox.datasets import limit, load, split
-from gradbox.estimators import ESTIMATORS, BoxEstimator, ConstantBox, mean_shares
-from gradbox.execution import Running
-from gradbox.loading import hash_source
+from gradbox.estimators.fitting import TrainingBatch, fit, targets_for
+from gradbox.estimators.learned import Regressor
+from gradbox.estimators.untrained import ESTIMATORS, BoxEstimator, ConstantBox, mean_shares
+from gradbox.images.batches import hash_source
+from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Sample
-from gradbox.mapstore import MapStore, open_maps
-from gradbox.metrics import best_iou
-from gradbox.models import load_classifier
+from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.preprocessing import Preprocessing
-from gradbox.regression import TrainingBatch, fit, targets_for
-from gradbox.regressor import Regressor
+from gradbox.results.heatmaps import MapStore, open_maps
+from gradbox.runs.execution import Running
+from gradbox.scores.bootstrap import interval
+from gradbox.scores.boxes import best_iou
 from gradbox.specs import build
 
 GRIDS = (7, 14, 28, 56, 224)

@@ -14,17 +14,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gradbox.bootstrap import interval
 from gradbox.boxes import bounding, centered
-from gradbox.classifier import Classifier
 from gradbox.datasets import limit, load
 from gradbox.errors import ImageError
 from gradbox.localization import Sample
-from gradbox.mask_scoring import load_mask
-from gradbox.masks import filled_box, mask_iou, oracle_iou
-from gradbox.models import load_classifier
+from gradbox.models.classifier import Classifier
+from gradbox.models.load import load_classifier
 from gradbox.pipeline import localize
-from gradbox.results import Found
+from gradbox.results.run_folder import Found
+from gradbox.scores.bootstrap import interval
+from gradbox.scores.masks import filled_box, mask_iou, oracle_iou
+from gradbox.scores.run_masks import load_mask
 
 SMOOTHING = 0.04
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gradbox.bootstrap import interval
 from gradbox.boxes import centers
-from gradbox.classifier import Classifier
 from gradbox.datasets import load
-from gradbox.images import load_rgb
+from gradbox.images.decode import load_rgb
 from gradbox.localization import Localization, Sample
-from gradbox.models import load_classifier
+from gradbox.models.classifier import Classifier
+from gradbox.models.load import load_classifier
 from gradbox.pipeline import localize
+from gradbox.scores.bootstrap import interval
 
 METHODS = ("dam", "sensitivity")
 

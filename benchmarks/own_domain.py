@@ -23,23 +23,23 @@ from pathlib import Path
 import numpy as np
 from tables import code
 
-from gradbox.bootstrap import Interval, interval, paired_difference
 from gradbox.boxes import centered
-from gradbox.comparison import compare
 from gradbox.datasets import Dataset, load
 from gradbox.errors import ImageError
-from gradbox.execution import Running
 from gradbox.files import write_text
 from gradbox.localization import Sample
-from gradbox.mask_scoring import load_mask, score_masks
-from gradbox.masks import Overlap, filled_box
-from gradbox.metrics import best_iou
-from gradbox.models import load_classifier
+from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.results import read_predictions
-from gradbox.train import train
+from gradbox.results.run_folder import read_predictions
+from gradbox.runs.comparison import compare
+from gradbox.runs.evaluation import Part, without_twins
+from gradbox.runs.execution import Running
+from gradbox.scores.bootstrap import Interval, interval, paired_difference
+from gradbox.scores.boxes import best_iou
+from gradbox.scores.masks import Overlap, filled_box
+from gradbox.scores.run_masks import load_mask, score_masks
 from gradbox.training.records import TrainingOptions
-from gradbox.trial import Part, without_twins
+from gradbox.training.train import train
 
 SCORED = Part(shares=(0.5, 0.5), number=2)
 OF_MAPS = (

@@ -20,11 +20,11 @@ from papers import show, span
 from tables import code, percent
 
 from gradbox.cli.console import track
-from gradbox.comparison import compare
 from gradbox.datasets import load, parse_split
-from gradbox.execution import Running
-from gradbox.models import load_classifier
-from gradbox.trial import Part
+from gradbox.models.load import load_classifier
+from gradbox.runs.comparison import compare
+from gradbox.runs.evaluation import Part
+from gradbox.runs.execution import Running
 
 MEAN = "sensitivity | ridge(grid=14)"
 PAPER = {

@@ -19,11 +19,11 @@ from papers import found_in, show, span, units_of
 from tables import percent
 
 from gradbox.cli.console import track
-from gradbox.comparison import compare
 from gradbox.datasets import load
-from gradbox.execution import Running
-from gradbox.models import load_classifier
-from gradbox.scoring import score
+from gradbox.models.load import load_classifier
+from gradbox.runs.comparison import compare
+from gradbox.runs.execution import Running
+from gradbox.scores.units import score
 
 MAPS = "sensitivity(target=layer_mean, reduce=max)"
 PAPER = {

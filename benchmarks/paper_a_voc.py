@@ -27,14 +27,14 @@ from papers import found_in, show, span, units_of, voc_class
 from tables import percent
 
 from gradbox.cli.console import track
-from gradbox.comparison import compare
 from gradbox.datasets import load
-from gradbox.estimators import mean_shares
-from gradbox.execution import Running
-from gradbox.models import load_classifier
+from gradbox.estimators.untrained import mean_shares
+from gradbox.models.load import load_classifier
 from gradbox.pipeline import fit
-from gradbox.scoring import score, score_constant, summary
-from gradbox.trial import Part
+from gradbox.runs.comparison import compare
+from gradbox.runs.evaluation import Part
+from gradbox.runs.execution import Running
+from gradbox.scores.units import score, score_constant, summary
 
 MAPS = "sensitivity(target=layer_mean, reduce=max)"
 RIDGES = ("ridge(grid=14, boxes=each)", "ridge(grid=14)")

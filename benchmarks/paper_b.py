@@ -21,19 +21,19 @@ import numpy as np
 from papers import IMAGENET_CLASSES, show, span
 from tables import percent
 
-from gradbox.classifier import Classifier
 from gradbox.cli.console import track
-from gradbox.dam import Dam
+from gradbox.dam.localizer import Dam
 from gradbox.datasets import Dataset, load
-from gradbox.execution import Running
 from gradbox.localization import Localization
 from gradbox.methods import METHODS, ClassFrom
-from gradbox.models import load_classifier
+from gradbox.models.classifier import Classifier
+from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.results import Found, read_predictions
-from gradbox.scoring import score, score_constant, summary
+from gradbox.results.run_folder import Found, read_predictions
+from gradbox.runs.evaluation import Part, Units, with_units
+from gradbox.runs.execution import Running
+from gradbox.scores.units import score, score_constant, summary
 from gradbox.specs import canonical
-from gradbox.trial import Part, Units, with_units
 
 PAPER = {"all": 0.4679, "cat": 0.451, "cycle": 0.427, "bottle": 0.486}
 SETS = {**IMAGENET_CLASSES, "cycle": frozenset({444, 671, 870, 880})}

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from tables import percent
 
-from gradbox.classifier import Classifier
 from gradbox.errors import UsageError
-from gradbox.execution import Report
 from gradbox.localization import Sample
-from gradbox.results import Found, read_predictions
-from gradbox.scoring import TrueUnit
-from gradbox.trial import Units
+from gradbox.models.classifier import Classifier
+from gradbox.results.run_folder import Found, read_predictions
+from gradbox.runs.evaluation import Units
+from gradbox.runs.execution import Report
+from gradbox.scores.units import TrueUnit
 
 IMAGENET_CLASSES: Mapping[str, frozenset[int]] = {
     "aeroplane": frozenset({404, 895}),

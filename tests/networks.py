@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradbox.classifier import Classifier
 from gradbox.geometry import Frame
+from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Batch, Selection
-from gradbox.preprocessing import Preprocessing
+from gradbox.models.classifier import Classifier
 
 SIZE = (14, 10)
 """Height and width of the input of `classifier()`."""

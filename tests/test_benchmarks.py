@@ -14,7 +14,7 @@ from PIL import Image
 
 from gradbox.datasets import load, scenes
 from gradbox.localization import Sample
-from gradbox.models import SCENES, UNTRAINED, load_classifier
+from gradbox.models.load import SCENES, UNTRAINED, load_classifier
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("paper_*.py"))

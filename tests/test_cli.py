@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from gradbox import cli
-from gradbox.images import load_rgb
+from gradbox.images.decode import load_rgb
 
 
 def run(*words: object) -> int:

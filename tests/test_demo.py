@@ -6,7 +6,7 @@ import pytest
 
 import gradbox
 from gradbox.demo import DAM, demo
-from gradbox.models import SCENES
+from gradbox.models.load import SCENES
 
 
 def test_the_shipped_classifier_recognizes_fresh_scenes() -> None:

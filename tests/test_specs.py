@@ -6,10 +6,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.errors import UsageError
-from gradbox.estimators import ESTIMATORS, TopFraction
+from gradbox.estimators.untrained import ESTIMATORS, TopFraction
 from gradbox.methods import METHODS
-from gradbox.sensitivity import Sensitivity
 from gradbox.specs import Spec, build, canonical, parse
 
 

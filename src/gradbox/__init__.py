@@ -8,24 +8,24 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradbox.classifier import Classifier
-    from gradbox.comparison import compare
+    from gradbox.attribution.gradients import Outputs, input_gradient
+    from gradbox.attribution.sensitivity import Sensitivity
     from gradbox.datasets import load as load_dataset
     from gradbox.errors import ImageError, UsageError
-    from gradbox.estimators import Mass, TopFraction
-    from gradbox.execution import Running
+    from gradbox.estimators.learned import Regressor
+    from gradbox.estimators.untrained import Mass, TopFraction
     from gradbox.geometry import Frame
-    from gradbox.gradients import Outputs, input_gradient
+    from gradbox.images.preprocessing import Preprocessing
     from gradbox.localization import Batch, Localization, Localizer, Region, Sample, Selection
-    from gradbox.mapstore import open_maps
-    from gradbox.metrics import Scores, Unit
-    from gradbox.models import load_classifier
+    from gradbox.models.classifier import Classifier
+    from gradbox.models.load import load_classifier
     from gradbox.pipeline import evaluate, fit, localize, locate
-    from gradbox.preprocessing import Preprocessing
-    from gradbox.regressor import Regressor
-    from gradbox.results import read_predictions
-    from gradbox.sensitivity import Sensitivity
-    from gradbox.trial import Part
+    from gradbox.results.heatmaps import open_maps
+    from gradbox.results.run_folder import read_predictions
+    from gradbox.runs.comparison import compare
+    from gradbox.runs.evaluation import Part
+    from gradbox.runs.execution import Running
+    from gradbox.scores.boxes import Scores, Unit
 
 __all__ = [
     "Batch",
@@ -64,35 +64,35 @@ __version__ = version("gradbox")
 
 _HOMES = {
     "Batch": "localization",
-    "Classifier": "classifier",
+    "Classifier": "models.classifier",
     "Frame": "geometry",
     "ImageError": "errors",
     "Localization": "localization",
     "Localizer": "localization",
-    "Mass": "estimators",
-    "Outputs": "gradients",
-    "Part": "trial",
-    "Preprocessing": "preprocessing",
+    "Mass": "estimators.untrained",
+    "Outputs": "attribution.gradients",
+    "Part": "runs.evaluation",
+    "Preprocessing": "images.preprocessing",
     "Region": "localization",
-    "Regressor": "regressor",
-    "Running": "execution",
+    "Regressor": "estimators.learned",
+    "Running": "runs.execution",
     "Sample": "localization",
-    "Scores": "metrics",
+    "Scores": "scores.boxes",
     "Selection": "localization",
-    "Sensitivity": "sensitivity",
-    "TopFraction": "estimators",
-    "Unit": "metrics",
+    "Sensitivity": "attribution.sensitivity",
+    "TopFraction": "estimators.untrained",
+    "Unit": "scores.boxes",
     "UsageError": "errors",
-    "compare": "comparison",
+    "compare": "runs.comparison",
     "evaluate": "pipeline",
     "fit": "pipeline",
-    "input_gradient": "gradients",
-    "load_classifier": "models",
+    "input_gradient": "attribution.gradients",
+    "load_classifier": "models.load",
     "load_dataset": "datasets",
     "localize": "pipeline",
     "locate": "pipeline",
-    "open_maps": "mapstore",
-    "read_predictions": "results",
+    "open_maps": "results.heatmaps",
+    "read_predictions": "results.run_folder",
 }
 
 

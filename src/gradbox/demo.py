@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gradbox.comparison import compare
 from gradbox.datasets import load
-from gradbox.execution import Report, Running
-from gradbox.models import SCENES, load_classifier
+from gradbox.models.load import SCENES, load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.trial import Part
+from gradbox.runs.comparison import compare
+from gradbox.runs.evaluation import Part
+from gradbox.runs.execution import Report, Running
 
 SEED = 1_000_003  # far from the seeds that the classifier was trained with
 N_PICTURES = 12

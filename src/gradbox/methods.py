@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradbox.classifier import Classifier
-from gradbox.dam import Dam, DamLocalizer
+from gradbox.attribution.maps import MapLocalizer, MapMaker
+from gradbox.attribution.peers import Peer, PeerMaps
+from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
+from gradbox.dam.localizer import Dam, DamLocalizer
 from gradbox.errors import UsageError
-from gradbox.estimators import ESTIMATORS
+from gradbox.estimators.learned import Learned, Regressor
+from gradbox.estimators.untrained import ESTIMATORS
 from gradbox.localization import Localizer, Selection
-from gradbox.localizers import MapLocalizer, MapMaker
-from gradbox.peers import Peer, PeerMaps
-from gradbox.regressor import Learned, Regressor
-from gradbox.sensitivity import Sensitivity, SensitivityMaps
+from gradbox.models.classifier import Classifier
 from gradbox.specs import build, canonical
 
 METHODS: dict[str, type] = {"sensitivity": Sensitivity, "dam": Dam, "peer": Peer}

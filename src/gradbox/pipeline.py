@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gradbox.classifier import Classifier
 from gradbox.datasets import Dataset
 from gradbox.errors import ImageError, UsageError
-from gradbox.estimators import ESTIMATORS
-from gradbox.execution import Plan, Report, Running, chunks, finish, run_into
+from gradbox.estimators.fitting import TrainingBatch, targets_for
+from gradbox.estimators.fitting import fit as fit_regressor
+from gradbox.estimators.learned import Regressor, Ridge, Sgd
+from gradbox.estimators.untrained import ESTIMATORS
 from gradbox.files import write_json
-from gradbox.gallery import gallery
-from gradbox.loading import WORKERS, Loaded, load_batches, to_batch
+from gradbox.images.batches import WORKERS, Loaded, load_batches, to_batch
 from gradbox.localization import ImageSource, Sample, Selection
 from gradbox.methods import (
     DEFAULT_BOX,
@@ -28,13 +28,13 @@ from gradbox.methods import (
     layer_name,
     selection_for,
 )
-from gradbox.regression import TrainingBatch, targets_for
-from gradbox.regression import fit as fit_regressor
-from gradbox.regressor import Regressor, Ridge, Sgd
-from gradbox.report import write_report
-from gradbox.results import Found, open_run, read_predictions
+from gradbox.models.classifier import Classifier
+from gradbox.reports.report import write_report
+from gradbox.results.run_folder import Found, open_run, read_predictions
+from gradbox.runs.evaluation import Part, Terms, labels_of_units, prepare, with_units
+from gradbox.runs.execution import Plan, Report, Running, chunks, finish, run_into
+from gradbox.runs.gallery import gallery
 from gradbox.specs import build
-from gradbox.trial import Part, Terms, labels_of_units, prepare, with_units
 
 
 def localize(

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradbox.estimators import Center, Mass, Threshold, TopFraction, Whole
+from gradbox.estimators.untrained import Center, Mass, Threshold, TopFraction, Whole
 from gradbox.geometry import Frame
 
 sides = st.integers(1, 40)

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradbox.mask_scoring import summary
-from gradbox.masks import MaskScores, Overlap
-from gradbox.metrics import Scores, Unit
-from gradbox.wsol import MAX_BOX_ACC_V2, BoxAccuracy, PixelAveragePrecision
+from gradbox.scores.boxes import Scores, Unit
+from gradbox.scores.masks import MaskScores, Overlap
+from gradbox.scores.run_masks import summary
+from gradbox.scores.wsol.protocol import MAX_BOX_ACC_V2, BoxAccuracy, PixelAveragePrecision
 
 units = st.builds(
     Unit,

@@ -3,11 +3,11 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.errors import UsageError
-from gradbox.estimators import ESTIMATORS, Center, Mass, TopFraction, Whole
+from gradbox.estimators.learned import Ridge, Sgd
+from gradbox.estimators.untrained import ESTIMATORS, Center, Mass, TopFraction, Whole
 from gradbox.methods import METHODS
-from gradbox.regressor import Ridge, Sgd
-from gradbox.sensitivity import Sensitivity
 from gradbox.specs import Spec, build, canonical, parse
 
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)

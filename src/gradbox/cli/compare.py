@@ -57,7 +57,7 @@ def compare(
     wsolevaluation's protocol. The same call goes on where an interrupted one stopped, also with
     more runs.
     """
-    from gradbox.comparison import compare as compare_runs
+    from gradbox.runs.comparison import compare as compare_runs
 
     report = compare_runs(
         opt.to_dataset(dataset),

@@ -114,7 +114,7 @@ def show_comparison(comparison: Mapping[str, Any]) -> None:
 
 def _show_masks(runs: Mapping[str, Any], baselines: Mapping[str, Any]) -> None:
     """The masks of the runs and of the boxes, filled; nothing where there are no true masks."""
-    from gradbox.report import mask_rows
+    from gradbox.reports.report import mask_rows
 
     rows = mask_rows(runs, baselines)
     if not rows:

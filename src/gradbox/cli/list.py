@@ -22,7 +22,7 @@ def list_(
     model: Annotated[str | None, typer.Option(help="For `list layers`.", metavar="SPEC")] = None,
 ) -> None:
     """List the methods, box estimators, data sets, formats and models, or a model's layers."""
-    from gradbox import listing
+    from gradbox.cli import listing
 
     for title, rows in listing.rows(what, model).items():
         table = Table(title=title, title_justify="left", show_header=False, box=None)

@@ -94,7 +94,7 @@ def to_classifier(
     model: str, weights: str | None, layer: str | None, device: str, dtype: str
 ) -> Any:
     """The classifier of --model and its companions."""
-    from gradbox.models import load_classifier
+    from gradbox.models.load import load_classifier
 
     return load_classifier(model, weights=weights, layer=layer, device=device, dtype=dtype)
 
@@ -112,7 +112,7 @@ def to_dataset(text: str) -> Any:
 def to_part(split: str | None, number: int, seed: int, limit: int | None) -> Any:
     """The part of --split, --part, --seed and --limit."""
     from gradbox.datasets import parse_split
-    from gradbox.trial import Part
+    from gradbox.runs.evaluation import Part
 
     if split is None and number != 1:
         raise UsageError(f"--part {number} needs a --split, as in --split 0.5/0.5")
@@ -137,7 +137,7 @@ def to_running(
     masks: bool = False,
 ) -> Any:
     """How to run, with a progress bar."""
-    from gradbox.execution import Running
+    from gradbox.runs.execution import Running
 
     return Running(
         batch_size=batch_size,

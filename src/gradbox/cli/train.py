@@ -44,8 +44,8 @@ def train(
 
     then `gradbox locate ... --model model/model.toml`. The same call goes on after Ctrl-C.
     """
-    from gradbox.train import train as run
     from gradbox.training.records import TrainingOptions
+    from gradbox.training.train import train as run
 
     report = run(
         source,

@@ -23,11 +23,11 @@ from jaxtyping import Bool
 from gradbox import specs
 from gradbox.boxes import Boxes, bounding
 from gradbox.datasets.dataset import Dataset
-from gradbox.datasets.scenery.classes import KINDS
-from gradbox.datasets.scenery.composition import Plan, alphas, compose, masks, picture
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
 from gradbox.localization import RGB, Sample
+from gradbox.scenes.classes import KINDS
+from gradbox.scenes.composition import Plan, alphas, compose, masks, picture
 
 CLASSES: tuple[str, ...] = tuple(sorted(KINDS))
 SIZE: Size = (224, 224)

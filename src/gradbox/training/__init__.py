@@ -1,1 +1,1 @@
-"""What `gradbox.train` is made of: labels, pixels, augmentation, network, loop and checkpoint."""
+"""What `gradbox.training.train` is made of: labels, pixels, augmentation, network, loop and checkpoint."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from gradbox.errors import UsageError
-from gradbox.preprocessing import Preprocessing
+from gradbox.images.preprocessing import Preprocessing
 from gradbox.progress import Track
 from gradbox.training.augment import Augmentation
 from gradbox.training.network import Network

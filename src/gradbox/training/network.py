@@ -12,9 +12,9 @@ from torch import Tensor, finfo, float16, nn
 
 from gradbox.errors import UsageError, nearest
 from gradbox.files import whole_file, write_text
-from gradbox.models import NETWORKS, UNTRAINED, build
-from gradbox.preprocessing import Preprocessing
-from gradbox.weights import read_weights
+from gradbox.images.preprocessing import Preprocessing
+from gradbox.models.load import NETWORKS, UNTRAINED, build
+from gradbox.models.weights import read_weights
 
 _SIZE = 128
 _WITH_SECOND_OUTPUTS = ("torchvision/googlenet", "torchvision/inception_v3")

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gradbox.loading import Loaded, load_batches
+from gradbox.images.batches import Loaded, load_batches
+from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Sample
-from gradbox.preprocessing import Preprocessing
 from gradbox.progress import Track
 
 _BATCH = 64

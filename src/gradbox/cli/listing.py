@@ -1,0 +1,85 @@
+"""What can be named: methods, box estimators, data sets, formats, models and layers."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_type_hints
+
+from gradbox.attribution.layers import last_convolutional_layer, spatial_layers
+from gradbox.datasets.layout import FORMS
+from gradbox.errors import UsageError, nearest
+from gradbox.estimators.untrained import ESTIMATORS
+from gradbox.exports import FORMATS
+from gradbox.methods import METHODS
+from gradbox.models.load import UNTRAINED, load_classifier
+from gradbox.specs import Spec
+
+Rows = Sequence[tuple[str, ...]]
+
+_WORDS = {str: "TEXT", int: "INT", float: "NUMBER"}
+
+
+def rows(what: str | None, model: str | None = None) -> Mapping[str, Rows]:
+    """Tables by title: the one that `what` names, or all but the long ones.
+
+    Raises:
+        UsageError: there is no such list.
+    """
+    short = {
+        "methods": _parts(METHODS),
+        "boxes": _parts(ESTIMATORS),
+        "datasets": [(form,) for form in FORMS.values()],
+        "formats": [
+            ("jsonl", "always written"),
+            *((name, _about(f)) for name, f in FORMATS.items()),
+        ],
+    }
+    if what is None:
+        return short
+    if what == "models":
+        return {"models": _models()}
+    if what == "layers":
+        return {"layers, the one taken by itself last": _layers(model)}
+    if what not in short:
+        known = [*short, "models", "layers"]
+        raise UsageError(f"there is no list {what!r}{nearest(what, known)}: {', '.join(known)}")
+    return {what: short[what]}
+
+
+def _parts(registry: Mapping[str, type]) -> Rows:
+    return [(_usage(name, part), _about(part)) for name, part in registry.items()]
+
+
+def _usage(name: str, part: type) -> str:
+    hints = get_type_hints(part)
+    fields = [f for f in dataclasses.fields(part) if f.init]
+    return f"{name}({', '.join(_option(f.name, f.default, hints[f.name]) for f in fields)})"
+
+
+def _option(name: str, default: Any, hint: Any) -> str:
+    """An option with its default, or with what it may be where it has none of its own."""
+    if default is not None and default is not dataclasses.MISSING:
+        return f"{name}={str(Spec('', (default,), {})).strip('()')}"
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+    words = [w for kind in kinds for w in get_args(kind) or (_WORDS.get(kind, kind.__name__),)]
+    return f"{name}={'|'.join(map(str, words))}"
+
+
+def _about(thing: object) -> str:
+    return (thing.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
+def _models() -> Rows:
+    from torchvision import models
+
+    names = [(f"torchvision/{name}",) for name in models.list_models(module=models)]
+    return [*names, ("timm/NAME",), ("path/file.py:function",), ("path/card.toml",)]
+
+
+def _layers(model: str | None) -> Rows:
+    if model is None:
+        raise UsageError("list layers needs a --model, as in --model torchvision/vgg16")
+    named = model.startswith(("torchvision/", "timm/"))
+    classifier = load_classifier(model, weights=UNTRAINED if named else None, device="cpu")
+    taken = last_convolutional_layer(classifier)
+    layers = [layer for layer in spatial_layers(classifier) if layer.name != taken.name]
+    return [(layer.name, " x ".join(map(str, layer.shape))) for layer in [*layers, taken]]

@@ -1,0 +1,1 @@
+"""Paper B: localization with the neurons that speak for a class, stage by stage."""

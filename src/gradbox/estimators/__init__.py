@@ -1,0 +1,1 @@
+"""From heat maps to boxes: rules without training, and learned ones."""

@@ -1,0 +1,300 @@
+"""The learned linear map from a heat map to a box, as it is used and kept in a file.
+
+Ebrahimpour & Noelle, equation A3: corners = W s + w, with s the map divided by its sum. How W and w
+are found stands in `regression`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from importlib.metadata import version
+from math import isqrt
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from gradbox.boxes import Boxes, largest
+from gradbox.errors import UsageError
+from gradbox.estimators.features import Features, map_features, n_features
+from gradbox.estimators.placing import Heatmaps, place
+from gradbox.files import whole_file
+from gradbox.geometry import Frame
+
+BoxChoice = Literal["largest", "each", "single"]
+"""Which boxes of an image are used: the largest, all, or the only one (else none)."""
+
+FORMAT = "gradbox.estimators.learned"
+FORMAT_VERSION = "1"
+DEFAULT_GRID = 14
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What `Ridge` and `Sgd` share: with `file` the map is used, without it is to be fitted.
+
+    It sees `grid` x `grid` cells of a heat map (14 where none is given), or with
+    `features=quantiles` where its mass lies (`marginal_quantiles`). A file knows its own.
+    """
+
+    file: str | None = None
+    grid: int | None = None
+    features: Features | None = None
+    boxes: BoxChoice = "largest"
+
+    def __post_init__(self) -> None:
+        if self.features == "quantiles" and self.grid is not None:
+            raise ValueError(f"grid={self.grid}: there is a grid with features=cells only")
+        if self.grid is not None and self.grid < 1:
+            raise ValueError(f"grid={self.grid}: a grid has at least one cell")
+        if self.file is not None:
+            self._leave_out_fitting()
+            return
+        object.__setattr__(self, "features", self.features or "cells")
+        if self.features == "cells" and self.grid is None:
+            object.__setattr__(self, "grid", DEFAULT_GRID)
+
+    def _leave_out_fitting(self) -> None:
+        """What is fitted already has no options of the fit: they are refused, or None."""
+        for option in fields(self):
+            if option.name in ("file", "grid", "features"):
+                continue
+            given = getattr(self, option.name)
+            if given != option.default:
+                raise ValueError(
+                    f"{option.name}={given} is for fitting, and {self.file} is fitted: leave it out"
+                )
+            object.__setattr__(self, option.name, None)
+
+    @cached_property
+    def regressor(self) -> "Regressor":
+        """The fitted map in `file`.
+
+        Raises:
+            UsageError: no file is given, it cannot be read, or it was fitted with another grid or
+                other features than those asked for.
+        """
+        name = type(self).__name__.lower()
+        if self.file is None:
+            asked = f"{name}({_seen(self.features, self.grid)})"
+            raise UsageError(
+                f"{asked} is not fitted yet: run `gradbox fit DATASET --model SPEC --method SPEC "
+                f"--box '{asked}' --out FILE.safetensors`, then use {name}(FILE)"
+            )
+        found = Regressor.load(Path(self.file))
+        if self.grid not in (None, found.grid) or self.features not in (None, found.features):
+            was, asked = _seen(found.features, found.grid), _seen(self.features, self.grid)
+            raise UsageError(
+                f"{self.file} was fitted with {was}, not {asked}: leave that out, as in "
+                f"{name}({self.file}), or fit another one"
+            )
+        return found
+
+    def estimate(
+        self, heatmaps: Heatmaps, frames: Sequence[Frame]
+    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+        """One box a map by the fitted regressor in `file`."""
+        return self.regressor.estimate(heatmaps, frames)
+
+
+@dataclass(frozen=True)
+class Ridge(Learned):
+    """Least squares with a penalty on the squared weights, solved exactly.
+
+    `penalty` is scikit-learn's `alpha` on standardized features; without one it is chosen by the
+    squared error on held-out images, in `folds` parts.
+    """
+
+    penalty: float | None = None
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        if self.penalty is not None and self.penalty <= 0:
+            raise ValueError(f"penalty={self.penalty}: it is above 0; 1e-6 is next to none")
+        if self.folds < 2:
+            raise ValueError(f"folds={self.folds}: held-out images need at least 2 folds")
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Sgd(Learned):
+    """The paper's mini-batch gradient descent; `drop_every` steps the rate falls to a tenth.
+
+    Without `lr` the rate is the paper's 0.1 divided by the largest eigenvalue of the features'
+    covariance: on standardized features 0.1 itself diverges.
+    """
+
+    lr: float | None = None
+    batch: int = 2048
+    steps: int = 30_000
+    drop_every: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.lr is not None and self.lr <= 0:
+            raise ValueError(f"lr={self.lr}: a learning rate is above 0")
+        for name in ("batch", "steps", "drop_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: it is at least 1")
+        super().__post_init__()
+
+
+def choose(boxes: Boxes, which: BoxChoice) -> Float[np.ndarray, "k 4"]:
+    """The boxes of one image that are used; none where there is none, or not a single one."""
+    if which == "each" or len(boxes) == 0:
+        return boxes
+    if which == "single":
+        return boxes if len(boxes) == 1 else boxes[:0]
+    return boxes[[largest(boxes)]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a regressor was fitted with; specs are canonical.
+
+    `kind` is the spec of the fit, `model_hash` the hash of the weights, `layer` the name of the
+    layer that the maps look into, if any. `image_labels` says whether the true classes were given.
+    `n_boxes` is the number of training rows, `n_blank` that of rows left out because their map was
+    zero everywhere.
+    """
+
+    kind: str
+    method: str
+    model: str
+    model_hash: str
+    layer: str | None = None
+    preprocessing: str | None = None
+    image_labels: bool = False
+    n_images: int
+    n_boxes: int
+    n_blank: int = 0
+    penalty: float | None = None
+    gradbox: str = field(default_factory=lambda: version("gradbox"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Regressor:
+    """A fitted linear map: corners = weights @ ((features - mean) / scale) + bias.
+
+    Corners are xmin, ymin, xmax, ymax in shares of the input's width and height; m is grid * grid
+    where the features are cells. `image_hashes` are the SHA-256 of the training images, in hex.
+    """
+
+    weights: Float[np.ndarray, "4 m"]
+    bias: Float[np.ndarray, "4"]
+    mean: Float[np.ndarray, "m"]
+    scale: Float[np.ndarray, "m"]
+    features: Features = "cells"
+    origin: Origin
+    image_hashes: frozenset[str]
+
+    def __post_init__(self) -> None:
+        width = n_features(self.features, self.grid)
+        shapes = [array.shape for array in self._arrays.values()]
+        if shapes != [(4, width), (4,), (width,), (width,)]:
+            raise ValueError(f"weights, bias, mean and scale do not fit together: {shapes}")
+
+    @property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {name: getattr(self, name) for name in ("weights", "bias", "mean", "scale")}
+
+    @property
+    def grid(self) -> int | None:
+        """Cells on each side of the pooled map; None where the features are no cells."""
+        return isqrt(self.weights.shape[-1]) if self.features == "cells" else None
+
+    def estimate(
+        self, heatmaps: Heatmaps, frames: Sequence[Frame]
+    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+        """One box for each map, in original pixels, and the share of the map inside it."""
+        height, width = heatmaps.shape[1:]
+        seen = map_features(heatmaps, self.features, self.grid)
+        features = (seen - self.mean) / self.scale
+        corners = (features @ self.weights.T + self.bias) * np.array([width, height, width, height])
+        low = np.minimum(corners[:, :2], corners[:, 2:])
+        high = np.maximum(corners[:, :2], corners[:, 2:])
+        return place(heatmaps, np.concatenate([low, high], axis=1), frames)
+
+    def check(
+        self, method: str, model_hash: str, layer: str | None, preprocessing: str | None
+    ) -> None:
+        """Refuse maps of another kind than those it was fitted on.
+
+        Raises:
+            UsageError: another method (canonical spec), layer or preprocessing, or other weights.
+        """
+        again = "use the same, or fit another one with `gradbox fit`"
+        made = self.origin
+        for was, now in (
+            (made.method, method),
+            (made.layer, layer),
+            (made.preprocessing, preprocessing),
+        ):
+            if was != now:
+                raise UsageError(f"this regressor was fitted on maps of {was}, not {now}: {again}")
+        if model_hash != made.model_hash:
+            raise UsageError(
+                f"this regressor was fitted with {made.model}, whose weights have the hash "
+                f"{made.model_hash}, not {model_hash}: {again}"
+            )
+
+    def trained_on(self, hashes: Iterable[str]) -> set[str]:
+        """Those of these images (SHA-256 in hex) that it was fitted on."""
+        return set(self.image_hashes.intersection(hashes))
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file, whole or not at all."""
+        digests = b"".join(bytes.fromhex(text) for text in sorted(self.image_hashes))
+        tensors = {name: np.ascontiguousarray(array) for name, array in self._arrays.items()}
+        tensors["image_hashes"] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "features": self.features,
+            "origin": json.dumps(asdict(self.origin)),
+        }
+        with whole_file(path) as partial:
+            partial.write_bytes(save(tensors, metadata=header))  # `save_file` lets nobody else read
+
+    @classmethod
+    def load(cls, path: Path) -> "Regressor":
+        """Read what `save` wrote.
+
+        Raises:
+            UsageError: no such file, not a regressor of gradbox, or one of a newer gradbox.
+        """
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}: make one with `gradbox fit --out {path}`")
+        try:
+            with safe_open(path, framework="numpy") as stream:
+                header = stream.metadata() or {}
+                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise UsageError(f"{path} is not a whole safetensors file: {error}") from error
+        if header.get("format") != FORMAT:
+            raise UsageError(f"{path} is not a box regressor: `gradbox fit` writes such files")
+        if header.get("format_version") != FORMAT_VERSION:
+            raise UsageError(
+                f"{path} has the format {header.get('format_version')}, this gradbox reads "
+                f"{FORMAT_VERSION}: install a newer gradbox"
+            )
+        try:
+            hashes = frozenset(bytes(row).hex() for row in tensors.pop("image_hashes"))
+            origin = Origin(**json.loads(header["origin"]))
+            features: Any = header.get("features", "cells")
+            if features not in get_args(Features):
+                raise ValueError(f"features={features}")
+            return cls(**tensors, features=features, origin=origin, image_hashes=hashes)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{path} is a damaged box regressor ({error}): fit it again"
+            ) from error
+
+
+def _seen(features: Features | None, grid: int | None) -> str:
+    """The features as they are typed."""
+    return f"features={features}" if grid is None else f"grid={grid}"

@@ -1,0 +1,1 @@
+"""Classifiers: where they come from, and the one shape that gradbox gives them."""

@@ -1,0 +1,1 @@
+"""Pictures, figures and the report that people look at."""

@@ -1,0 +1,164 @@
+"""What is scored: the units of a data set, and predictions held against them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradbox.boxes import Boxes, centered
+from gradbox.errors import UsageError
+from gradbox.estimators.untrained import mean_shares
+from gradbox.localization import Localization, Sample
+from gradbox.methods import ClassFrom
+from gradbox.results.run_folder import Found
+from gradbox.scores.bootstrap import interval
+from gradbox.scores.boxes import Scores, Unit, is_hit, pointing_hit
+
+IndexOf = Callable[[str], int]
+"""From a class as the data set writes it to the classifier's index; UsageError if there is none."""
+HEADLINE = (
+    "corloc",
+    "corloc_interval",
+    "mean_iou",
+    "mean_iou_interval",
+    "center_correctness",
+)
+"""The keys of `summary` that tables of several methods show."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrueUnit:
+    """What one box is held against: the boxes of one class of an image, or all of the image's.
+
+    `index` is the class of the classifier, None where it knows none of this name.
+    """
+
+    name: str | None
+    index: int | None
+    boxes: Boxes
+
+
+def true_units(sample: Sample, class_from: ClassFrom, index_of: IndexOf) -> Sequence[TrueUnit]:
+    """The units of an image: one for each class for `truth`, else one with every box.
+
+    Raises:
+        UsageError: for `truth`, a class that the classifier does not know.
+    """
+    names = dict.fromkeys(sample.labels)
+    if class_from == "truth" and len(names) > 1:
+        return [
+            TrueUnit(name, index_of(name), sample.boxes[[c == name for c in sample.labels]])
+            for name in names
+        ]
+    one_class = len(names) == 1
+    name = sample.label if sample.label is not None or not one_class else sample.labels[0]
+    if class_from == "truth":
+        return [TrueUnit(name, index_of(name), sample.boxes)] if one_class and name else []
+    return [TrueUnit(name, _index_or_none(name, index_of), sample.boxes)] if names else []
+
+
+def score(
+    units: Mapping[str, Sequence[TrueUnit]],
+    found: Mapping[str, Found],
+    class_from: ClassFrom,
+    naming: Callable[[int], str],
+) -> Scores:
+    """The scores of predictions, by image id; images that failed are left out."""
+    return Scores.of(
+        _unit(truth, localization, class_from, naming)
+        for image_id, of_image in units.items()
+        if isinstance(localization := found[image_id], Localization)
+        for truth in of_image
+    )
+
+
+def score_constant(
+    units: Mapping[str, Sequence[TrueUnit]],
+    found: Mapping[str, Found],
+    shares: tuple[float, float],
+) -> Scores:
+    """The scores of the same centred box in every image, on the same units as `score`."""
+    return Scores.of(
+        Unit.of(image_id, centered(*localization.size, shares), truth.boxes, localization.size)
+        for image_id, of_image in units.items()
+        if isinstance(localization := found[image_id], Localization)
+        for truth in of_image
+    )
+
+
+def baselines(
+    units: Mapping[str, Sequence[TrueUnit]],
+    found: Mapping[str, Found],
+    *,
+    fitting: Sequence[Sample],
+    oracle: bool,
+) -> dict[str, dict[str, Any]]:
+    """The constant boxes by name, scored on the same units.
+
+    `center(mean)` takes the mean size of the boxes of `fitting`; `oracle` marks it where these are
+    the scored images themselves.
+    """
+    sized = [(s.boxes, s.size) for s in fitting if s.size is not None and len(s.boxes)]
+    shares = {"center(0.8)": (0.8, 0.8), "whole": (1.0, 1.0)}
+    if sized:
+        shares["center(mean)"] = mean_shares(sized)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, share in shares.items():
+        numbers = summary(score_constant(units, found, share))
+        rows[name] = {key: numbers[key] for key in HEADLINE if key in numbers}
+        rows[name] |= {"share_of_height": share[0], "share_of_width": share[1]}
+        rows[name] |= {"oracle": oracle and name == "center(mean)"}
+    return rows
+
+
+def summary(scores: Scores, *, strict: bool = True) -> dict[str, Any]:
+    """The numbers of `Scores.summary` with bootstrap intervals over images."""
+    numbers = scores.summary(strict=strict)
+    if not scores.units:
+        return numbers
+    ious = scores.ious
+    hits = is_hit(ious, strict=strict).astype(np.float64)
+    for name, values in (("corloc", hits), ("mean_iou", ious)):
+        spread = interval(values, scores.image_ids)
+        numbers[f"{name}_interval"] = [spread.low, spread.high]
+    return numbers
+
+
+def _unit(
+    truth: TrueUnit,
+    localization: Localization,
+    class_from: ClassFrom,
+    naming: Callable[[int], str],
+) -> Unit:
+    top = localization.top_labels
+    if class_from == "truth":
+        rows = [i for i, label in enumerate(localization.labels) if label == truth.index]
+    else:
+        rows = list(range(len(localization.boxes)))
+    known = truth.index is not None and len(top) > 0
+    return Unit.of(
+        localization.image_id,
+        localization.boxes[rows[0]] if rows else None,
+        truth.boxes,
+        localization.size,
+        label=truth.name if truth.index is None else naming(truth.index),
+        recognized=truth.index == top[0] if known else None,
+        in_top5=truth.index in top if known and class_from == "truth" else None,
+        pointed=_pointed(truth, localization, rows),
+    )
+
+
+def _pointed(truth: TrueUnit, localization: Localization, rows: Sequence[int]) -> bool | None:
+    """The pointing game of one unit; a map of zeros points at nothing."""
+    if not rows or not localization.peaks:
+        return None
+    peak = localization.peaks[rows[0]]
+    return peak is not None and pointing_hit(np.array(peak), truth.boxes)
+
+
+def _index_or_none(name: str | None, index_of: IndexOf) -> int | None:
+    try:
+        return None if name is None else index_of(name)
+    except UsageError:
+        return None

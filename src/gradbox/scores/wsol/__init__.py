@@ -1,0 +1,1 @@
+"""wsolevaluation's protocol under its own names."""

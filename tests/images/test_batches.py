@@ -1,0 +1,72 @@
+"""Loading ahead of the model: order, bounds, and images that cannot be read."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradbox.files import hash_bytes, hash_file
+from gradbox.images.batches import BATCHES_AHEAD, Failed, Loaded, load, load_batches
+from gradbox.images.preprocessing import Preprocessing
+from gradbox.localization import Sample
+
+SMALL = Preprocessing(size=(8, 8))
+
+
+def gray(i: int) -> np.ndarray:
+    return np.full((10, 12, 3), i, dtype=np.uint8)
+
+
+def test_batches_come_in_order_with_the_last_one_short() -> None:
+    samples = [Sample(image_id=str(i), source=gray(i)) for i in range(11)]
+    batches = list(load_batches(samples, SMALL, batch_size=4, workers=3))
+    assert [len(batch) for batch in batches] == [4, 4, 3]
+    loaded = [one for batch in batches for one in batch]
+    assert [int(one.pixels[0, 0, 0]) for one in loaded if isinstance(one, Loaded)] == list(
+        range(11)
+    )
+
+
+def test_memory_is_bounded_however_many_images_there_are() -> None:
+    started: list[int] = []
+    lock = threading.Lock()
+
+    def make(i: int) -> np.ndarray:
+        with lock:
+            started.append(i)
+        return gray(0)
+
+    endless = (Sample(image_id=str(i), source=lambda i=i: make(i)) for i in range(10**9))
+    batches = load_batches(endless, SMALL, batch_size=2, workers=2)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    assert len(started) == len(set(started)) <= 2 * BATCHES_AHEAD
+
+
+def test_a_constant_image_is_blank_and_a_size_that_differs_fails(tmp_path: Path) -> None:
+    one = load(Sample(image_id="a", source=gray(7)), SMALL)
+    assert isinstance(one, Loaded)
+    assert one.blank
+    wrong = load(Sample(image_id="a", source=gray(7), size=(12, 10)), SMALL)
+    assert isinstance(wrong, Failed)
+    assert "10 x 12" in str(wrong.error)
+    assert "12 x 10" in str(wrong.error)
+
+
+def test_hashes_are_those_of_the_file_or_of_the_pixels(assets: Path) -> None:
+    image = sorted((assets / "data" / "raccoon" / "images").iterdir())[0]
+    one = load(Sample(image_id="a", source=image), SMALL)
+    two = load(Sample(image_id="b", source=gray(3)), SMALL)
+    assert isinstance(one, Loaded)
+    assert isinstance(two, Loaded)
+    assert one.sha256 == hash_file(image)
+    assert two.sha256 == hash_bytes(gray(3).tobytes())
+
+
+def test_an_error_of_the_program_is_not_hidden() -> None:
+    def broken() -> np.ndarray:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        load(Sample(image_id="a", source=broken), SMALL)

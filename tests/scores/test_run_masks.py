@@ -1,0 +1,116 @@
+"""Mask scores of a data set, by hand: a 4 x 4 object without a corner in a 10 x 10 image."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradbox.errors import ImageError, UsageError
+from gradbox.localization import Localization, Sample
+from gradbox.scores.run_masks import score_constant_masks, score_masks
+
+BOX = (2.0, 2.0, 6.0, 10.0)
+
+
+def truth() -> np.ndarray:
+    mask = np.zeros((10, 10), dtype=bool)
+    mask[2:6, 2:6] = True
+    mask[5, 5] = False
+    return mask
+
+
+def upper_half() -> np.ndarray:
+    mask = np.zeros((10, 10), dtype=bool)
+    mask[2:4, 2:6] = True
+    return mask
+
+
+def sample(image_id: str, mask: Path | Callable[[], np.ndarray] | None = truth) -> Sample:
+    return Sample(image_id=image_id, source=image_id, mask=mask)
+
+
+def found(
+    image_id: str, *boxes: tuple[float, ...], mask: np.ndarray | None = None
+) -> tuple[str, Localization]:
+    ones = (1.0,) * len(boxes)
+    return image_id, Localization(
+        image_id=image_id,
+        size=(10, 10),
+        boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        labels=(0,) * len(boxes),
+        label_scores=ones,
+        scores=ones,
+        mask=mask,
+    )
+
+
+def test_mask_box_and_true_box_are_counted_by_hand() -> None:
+    scores = score_masks({"a": sample("a")}, [found("a", BOX, mask=upper_half())])
+    assert scores["mask"]["mean_iou"] == 8 / 15
+    assert scores["mask"]["mean_precision"] == 1
+    assert scores["mask"]["mean_recall"] == 8 / 15
+    assert scores["box_filled"]["mean_iou"] == 15 / 32
+    assert scores["true_box_filled"]["mean_iou"] == 15 / 16
+    assert [name for name, row in scores.items() if row.get("oracle")] == ["true_box_filled"]
+
+
+def test_an_image_without_a_box_is_a_miss_and_its_mask_too() -> None:
+    samples = {name: sample(name) for name in "ab"}
+    scores = score_masks(samples, [found("a", BOX, mask=upper_half()), found("b")])
+    assert {row["n_masks"] for row in scores.values()} == {2}
+    assert scores["mask"]["mean_iou"] == 8 / 15 / 2
+    assert scores["mask"]["pooled_recall"] == 8 / 30
+    assert scores["box_filled"]["mean_iou"] == 15 / 32 / 2
+
+
+def test_the_interval_of_two_images_spans_them() -> None:
+    # both draws are the worse image in a quarter of the resamples, and the better one in another
+    samples = {name: sample(name) for name in "ab"}
+    scores = score_masks(samples, [found("a", BOX, mask=upper_half()), found("b", BOX)])
+    assert scores["mask"]["mean_iou_interval"] == [0, 8 / 15]
+    assert scores["mask"]["mean_precision_interval"] == [0, 1]
+    assert scores["mask"]["mean_recall_interval"] == [0, 8 / 15]
+    assert scores["box_filled"]["mean_iou_interval"] == [15 / 32, 15 / 32]
+
+
+def test_one_image_has_no_interval() -> None:
+    scores = score_masks({"a": sample("a")}, [found("a", BOX)])
+    assert scores["box_filled"]["mean_iou_interval"] == [None, None]
+
+
+def test_a_method_without_masks_has_its_box_alone() -> None:
+    scores = score_masks({"a": sample("a")}, [found("a", BOX)])
+    assert set(scores) == {"box_filled", "true_box_filled"}
+
+
+def test_constant_boxes_are_filled_by_hand() -> None:
+    # rows and columns 1 to 8 are 64 pixels, 3 to 6 are 16 of which 8 are the object's
+    shares = {"center(0.8)": (0.8, 0.8), "small": (0.4, 0.4), "whole": (1.0, 1.0)}
+    rows = score_constant_masks({"a": sample("a")}, [found("a")], shares)
+    ious = {name: row["box_filled"]["mean_iou"] for name, row in rows.items()}
+    assert ious == {"center(0.8)": 15 / 64, "small": 8 / (16 + 15 - 8), "whole": 15 / 100}
+    assert rows["whole"]["box_filled"]["mean_recall"] == 1
+
+
+@pytest.mark.parametrize("mask", [None, lambda: np.zeros((10, 10), dtype=bool)])
+def test_images_without_a_true_mask_or_a_pixel_in_it_do_not_count(
+    mask: Callable[[], np.ndarray] | None,
+) -> None:
+    assert score_masks({"a": sample("a", mask)}, [found("a", BOX)]) == {}
+    rows = score_constant_masks({"a": sample("a", mask)}, [found("a")], {"whole": (1.0, 1.0)})
+    assert rows == {"whole": {}}
+
+
+def test_images_that_failed_or_are_not_asked_for_do_not_count() -> None:
+    samples = {name: sample(name) for name in "ab"}
+    results = [found("a", BOX), ("b", ImageError("torn")), found("c", BOX)]
+    assert score_masks(samples, results) == score_masks(samples, results[:1])
+
+
+def test_a_true_mask_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    torn, small = sample("a.png", tmp_path / "none.png"), sample("a.png", lambda: truth()[:4])
+    with pytest.raises(UsageError, match=r"true mask of a.png: there is no such file; mend"):
+        score_masks({"a.png": torn}, [found("a.png", BOX)])
+    with pytest.raises(UsageError, match="10 x 4 pixels and the image 10 x 10"):
+        score_masks({"a.png": small}, [found("a.png", BOX)])
