@@ -24,7 +24,7 @@ from tables import code, percent
 
 from gradbox.cli.console import track
 from gradbox.dam.neurons import neuron_layer
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.models.load import load_classifier
 from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="*", default=[], help="of --sweep, beside the default")
     parser.add_argument("--limit", type=int, default=None)
     options = parser.parse_args()
-    dataset = load(options.dataset)
+    dataset = load_dataset(options.dataset)
     single = replace(dataset, samples=[s for s in dataset.samples if len(s.boxes) == 1])
     classifier = load_classifier(options.model)
     report = compare(

@@ -18,10 +18,11 @@ from time import perf_counter
 
 import numpy as np
 
-from gradbox.datasets import limit, load, split
+from gradbox.datasets import limit, load_dataset, split
+from gradbox.estimators import ESTIMATORS, BoxEstimator
 from gradbox.estimators.fitting import TrainingBatch, fit, targets_for
 from gradbox.estimators.learned import Regressor
-from gradbox.estimators.untrained import ESTIMATORS, BoxEstimator, ConstantBox, mean_shares
+from gradbox.estimators.untrained import ConstantBox
 from gradbox.images.batches import hash_source
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Sample
@@ -29,6 +30,7 @@ from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
 from gradbox.results.heatmaps import MapStore, open_maps
 from gradbox.runs.execution import Running
+from gradbox.scores.baselines import mean_shares
 from gradbox.scores.bootstrap import interval
 from gradbox.scores.boxes import best_iou
 from gradbox.specs import build
@@ -64,10 +66,10 @@ def ious(
     values = []
     for sample in samples:
         assert sample.size is not None
-        boxes, _ = estimator.estimate(
+        (found,) = estimator.estimate(
             store[sample.image_id][None], [preprocessing.frame(sample.size)]
         )
-        values.append(best_iou(boxes[0], sample.boxes))
+        values.append(best_iou(found.boxes[0], sample.boxes))
     return np.array(values)
 
 
@@ -80,7 +82,7 @@ def main() -> None:
     parser.add_argument("--class-from", default=None)
     options = parser.parse_args()
 
-    dataset = load(options.dataset)
+    dataset = load_dataset(options.dataset)
     classifier = load_classifier(options.model)
     evaluate(  # also when the maps are there: it refuses those of another call
         dataset,

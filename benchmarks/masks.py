@@ -15,13 +15,12 @@ import cv2
 import numpy as np
 
 from gradbox.boxes import bounding, centered
-from gradbox.datasets import limit, load
+from gradbox.datasets import limit, load_dataset
 from gradbox.errors import ImageError
-from gradbox.localization import Sample
+from gradbox.localization import Found, Sample
 from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import localize
-from gradbox.results.run_folder import Found
 from gradbox.scores.bootstrap import interval
 from gradbox.scores.masks import filled_box, mask_iou, oracle_iou
 from gradbox.scores.run_masks import load_mask
@@ -37,7 +36,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=400)
     options = parser.parse_args()
     classifier = load_classifier(options.model)
-    masked = [s for s in load(options.dataset).samples if s.mask is not None]
+    masked = [s for s in load_dataset(options.dataset).samples if s.mask is not None]
     samples: Sequence[Sample] = limit(masked, min(options.limit, len(masked)), 0)
     sources = [sample.source for sample in samples]
     by_dam = localize(sources, classifier, method=options.dam, details=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gradbox.boxes import centers
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.images.decode import load_rgb
 from gradbox.localization import Localization, Sample
 from gradbox.models.classifier import Classifier
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     classifier = load_classifier(options.model)
-    couples = list(pairs(load(options.dataset).samples, options.pairs, options.seed))
+    couples = list(pairs(load_dataset(options.dataset).samples, options.pairs, options.seed))
     print("| method | classes found % | 95 % interval over pairs |")
     print("|---|---|---|")
     for method in METHODS:

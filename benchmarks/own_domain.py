@@ -24,13 +24,13 @@ import numpy as np
 from tables import code
 
 from gradbox.boxes import centered
-from gradbox.datasets import Dataset, load
+from gradbox.datasets import Dataset, load_dataset
 from gradbox.errors import ImageError
 from gradbox.files import write_text
 from gradbox.localization import Sample
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.results.run_folder import read_predictions
+from gradbox.results.predictions import read_predictions
 from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part, without_twins
 from gradbox.runs.execution import Running
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--dam", type=int, default=150, help="scored images to run dam on")
     options = parser.parse_args()
 
-    dataset = load(options.dataset)
+    dataset = load_dataset(options.dataset)
     labels = options.out / "labels.csv"
     learning = SCORED.others(dataset.samples)
     write_labels(without_twins(learning, SCORED.of(dataset.samples)), labels)

@@ -20,7 +20,7 @@ from papers import show, span
 from tables import code, percent
 
 from gradbox.cli.console import track
-from gradbox.datasets import load, parse_split
+from gradbox.datasets import load_dataset, parse_split
 from gradbox.models.load import load_classifier
 from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--split", type=parse_split, default=(0.75, 0.25))
     parser.add_argument("--enough", type=int, default=25, help="images that a class has to have")
     options = parser.parse_args()
-    dataset = load(options.dataset)
+    dataset = load_dataset(options.dataset)
     report = compare(
         dataset,
         [load_classifier(options.model)],

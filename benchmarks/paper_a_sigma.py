@@ -19,7 +19,7 @@ from papers import found_in, show, span, units_of
 from tables import percent
 
 from gradbox.cli.console import track
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.models.load import load_classifier
 from gradbox.runs.comparison import compare
 from gradbox.runs.execution import Running
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    dataset = load(options.dataset)
+    dataset = load_dataset(options.dataset)
     runs = {f"{MAPS} | {box}": box for box in PAPER}
     report = compare(
         dataset,

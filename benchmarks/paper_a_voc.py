@@ -27,14 +27,14 @@ from papers import found_in, show, span, units_of, voc_class
 from tables import percent
 
 from gradbox.cli.console import track
-from gradbox.datasets import load
-from gradbox.estimators.untrained import mean_shares
+from gradbox.datasets import load_dataset
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import fit
 from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part
 from gradbox.runs.execution import Running
-from gradbox.scores.units import score, score_constant, summary
+from gradbox.scores.baselines import mean_shares, score_constant
+from gradbox.scores.units import score, summary
 
 MAPS = "sensitivity(target=layer_mean, reduce=max)"
 RIDGES = ("ridge(grid=14, boxes=each)", "ridge(grid=14)")
@@ -54,12 +54,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--enough", type=int, default=10, help="images that a class has to have")
     options = parser.parse_args()
-    classifier, dataset = load_classifier(options.model), load(options.dataset)
+    classifier, dataset = load_classifier(options.model), load_dataset(options.dataset)
     running = Running(track=track)
     part, fitting = HALF, HALF.others(dataset.samples)
     boxes = {box: box for box in (*RIDGES, "mass", "top_fraction(0.2, sigma=20)")}
     if options.fit:
-        other = load(options.fit)
+        other = load_dataset(options.fit)
         part, fitting = Part(), other.samples
         for i, box in enumerate(RIDGES):
             file = options.out.with_name(f"{options.out.name}-box{i}.safetensors")

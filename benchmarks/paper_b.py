@@ -23,16 +23,17 @@ from tables import percent
 
 from gradbox.cli.console import track
 from gradbox.dam.localizer import Dam
-from gradbox.datasets import Dataset, load
-from gradbox.localization import Localization
+from gradbox.datasets import Dataset, load_dataset
+from gradbox.localization import Found, Localization
 from gradbox.methods import METHODS, ClassFrom
 from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.results.run_folder import Found, read_predictions
+from gradbox.results.predictions import read_predictions
 from gradbox.runs.evaluation import Part, Units, with_units
 from gradbox.runs.execution import Running
-from gradbox.scores.units import score, score_constant, summary
+from gradbox.scores.baselines import score_constant
+from gradbox.scores.units import score, summary
 from gradbox.specs import canonical
 
 PAPER = {"all": 0.4679, "cat": 0.451, "cycle": 0.427, "bottle": 0.486}
@@ -111,7 +112,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--layer", help="features.25 is VGG16's conv5_1, conv5_2 is the default")
     options = parser.parse_args()
-    dataset = load(options.dataset)
+    dataset = load_dataset(options.dataset)
     single = replace(dataset, samples=[s for s in dataset.samples if len(s.boxes) == 1])
     classifier = load_classifier(options.model)
     part = Part(limit=options.limit)

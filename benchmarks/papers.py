@@ -9,9 +9,9 @@ import numpy as np
 from tables import percent
 
 from gradbox.errors import UsageError
-from gradbox.localization import Sample
+from gradbox.localization import Found, Sample
 from gradbox.models.classifier import Classifier
-from gradbox.results.run_folder import Found, read_predictions
+from gradbox.results.predictions import read_predictions
 from gradbox.runs.evaluation import Units
 from gradbox.runs.execution import Report
 from gradbox.scores.units import TrueUnit

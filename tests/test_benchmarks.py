@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradbox.datasets import load, scenes
+from gradbox.datasets import load_dataset, scenes
 from gradbox.localization import Sample
 from gradbox.models.load import SCENES, UNTRAINED, load_classifier
 
@@ -174,7 +174,7 @@ def as_voc(drawn: Path, folder: Path) -> Path:
     """The scenes as VOC 2007, half of them trainval; each shows a dog, every third also a cat."""
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / name).mkdir(parents=True)
-    for i, sample in enumerate(load(f"csv:{drawn}").samples):
+    for i, sample in enumerate(load_dataset(f"csv:{drawn}").samples):
         assert isinstance(sample.source, Path)
         Image.open(sample.source).save(folder / "JPEGImages" / f"{i:02}.jpg")
         x0, y0, x1, y1 = sample.boxes[0].astype(int)

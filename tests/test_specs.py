@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from examples import examples
 
 from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.errors import UsageError
-from gradbox.estimators.untrained import ESTIMATORS, TopFraction
+from gradbox.estimators import ESTIMATORS
+from gradbox.estimators.untrained import TopFraction
 from gradbox.methods import METHODS
 from gradbox.specs import Spec, build, canonical, parse
 
@@ -31,7 +33,7 @@ class Knife:
 
 
 PARTS: dict[str, type] = {"knife": Knife, "fork": TopFraction}
-REGISTRIES = [*((METHODS, name) for name in METHODS), *((ESTIMATORS, name) for name in ESTIMATORS)]
+REGISTRIES = [(registry, text) for registry in (METHODS, ESTIMATORS) for text in examples(registry)]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_grammar(text: str, spec: Spec):
     "text",
     [
         *("", "()", "2mass", "mass(", "mass)", "mass(1", "mass() more", "top fraction"),
-        *("a(b(1))", "a(,)", "a(1,)", "a(1,,2)", "a(k=)", "a(=1)", 'a("x"y)', 'a("x)', "a('x', '"),
+        *("a(1(b))", "a(,)", "a(1,)", "a(1,,2)", "a(k=)", "a(=1)", 'a("x"y)', 'a("x)', "a('x', '"),
         *("a(k=1, 2)", "a(k=1, k=2)"),
     ],
 )
@@ -127,7 +129,7 @@ def test_every_registered_part_comes_back_from_its_canonical_text(
 ):
     part = build(name, registry)
     text = canonical(part, registry)
-    assert text.startswith(name)
+    assert text.startswith(name.partition("(")[0])
     assert build(text, registry) == part
     assert canonical(build(text, registry), registry) == text
 
@@ -140,7 +142,7 @@ def test_every_registered_part_is_a_frozen_dataclass_that_names_its_options(
     with pytest.raises(dataclasses.FrozenInstanceError):
         part.anything = 1
     with pytest.raises(UsageError, match="has no option 'nonsense'"):
-        build(f"{name}(nonsense=1)", registry)
+        build(f"{name.partition('(')[0]}(nonsense=1)", registry)
 
 
 def test_a_function_stands_in_canonical_text_by_its_name():
@@ -148,6 +150,6 @@ def test_a_function_stands_in_canonical_text_by_its_name():
         return outputs
 
     text = canonical(Sensitivity(target=target), METHODS)
-    assert 'target="test_specs:test_a_function_stands' in text or "target=test_specs" in text
+    assert "test_specs:test_a_function_stands" in text
     partly = canonical(Sensitivity(target=partial(target)), METHODS)
     assert "functools:partial" in partly

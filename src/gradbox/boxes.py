@@ -5,12 +5,16 @@ its argument.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Shaped
 from numpy.typing import ArrayLike
 
 Boxes = Float[np.ndarray, "n 4"]
+Box = Float[np.ndarray, "4"]
+BoxChoice = Literal["largest", "each", "single"]
+"""Which boxes of an image are used: the largest, all, or the only one (else none)."""
 
 
 def as_boxes(values: ArrayLike) -> Boxes:
@@ -86,6 +90,15 @@ def largest(boxes: Boxes) -> int:
     return int(np.argmax(area(boxes)))
 
 
+def choose(boxes: Boxes, which: BoxChoice) -> Float[np.ndarray, "k 4"]:
+    """The boxes of one image that are used; none where there is none, or not a single one."""
+    if which == "each" or len(boxes) == 0:
+        return boxes
+    if which == "single":
+        return boxes if len(boxes) == 1 else boxes[:0]
+    return boxes[[largest(boxes)]]
+
+
 def centered(height: float, width: float, shares: Sequence[float]) -> Float[np.ndarray, "4"]:
     """The box in the middle of an image that takes these shares (of height, of width), in [0, 1].
 
@@ -107,11 +120,6 @@ def bounding(mask: Shaped[np.ndarray, "h w"]) -> Float[np.ndarray, "4"]:
     if len(rows) == 0:
         raise ValueError("a mask without a true pixel has no bounding box")
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float64)
-
-
-def contains(boxes: Boxes, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n"]:
-    """Whether each point (x, y) lies in the box of the same row, edges included."""
-    return np.all((points >= boxes[:, :2]) & (points <= boxes[:, 2:]), axis=1)
 
 
 def centers(boxes: Boxes) -> Float[np.ndarray, "n 2"]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.models.load import SCENES, load_classifier
 from gradbox.pipeline import evaluate
 from gradbox.runs.comparison import compare
@@ -46,7 +46,7 @@ def demo(
     classifier = load_classifier(SCENES)
     side = classifier.preprocessing.size[0]
     comparison = compare(
-        load(f"scenes:{count},seed={SEED},size={side}"),
+        load_dataset(f"scenes:{count},seed={SEED},size={side}"),
         [classifier],
         out,
         runs=RUNS,
@@ -54,7 +54,7 @@ def demo(
         running=running,
     )
     pictures = evaluate(
-        load(f"scenes:{N_PICTURES},seed={SEED + 1}"),
+        load_dataset(f"scenes:{N_PICTURES},seed={SEED + 1}"),
         classifier,
         out / "scenes",
         method=DAM,
@@ -70,7 +70,7 @@ def demo(
 
 def _photographs(assets: Path, out: Path, running: Running) -> Report:
     return evaluate(
-        load(f"csv:{assets / 'data' / 'imagenet_dev_originals'}"),
+        load_dataset(f"csv:{assets / 'data' / 'imagenet_dev_originals'}"),
         load_classifier(str(assets / "models" / "mobilenet_edgetpu.toml")),
         out / "photographs",
         running=_drawn(running),

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from gradbox.boxes import Boxes, clip
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+Mask = Bool[np.ndarray, "H W"]
+"""Which pixels belong to something."""
 
 
 @dataclass(frozen=True)
@@ -17,18 +19,27 @@ class Frame:
     """How an upright original image became a network input: resized, then cropped.
 
     All sizes are (height, width). `crop` is the (top, left) corner of the input in the resized
-    image. Coordinates are continuous: pixel i covers [i, i + 1).
+    image; both are whole numbers unless the frame is that of a region. Coordinates are continuous:
+    pixel i covers [i, i + 1).
     """
 
     original: Size
-    resized: Size
-    crop: Size
+    resized: tuple[float, float]
+    crop: tuple[float, float]
     input: Size
 
     @classmethod
     def squash(cls, original: Size, size: Size) -> "Frame":
         """The whole image resized to `size`; the aspect ratio is not kept."""
         return cls(original, size, (0, 0), size)
+
+    @classmethod
+    def of_region(cls, original: Size, region: Float[np.ndarray, "4"], size: Size) -> "Frame":
+        """One box of the original, in its pixels, enlarged or reduced to `size` on its own."""
+        xmin, ymin, xmax, ymax = region.tolist()
+        scale_y, scale_x = size[0] / (ymax - ymin), size[1] / (xmax - xmin)
+        resized = (original[0] * scale_y, original[1] * scale_x)
+        return cls(original, resized, (ymin * scale_y, xmin * scale_x), size)
 
     @classmethod
     def resize_and_crop(cls, original: Size, shorter_side: int, size: Size) -> "Frame":
@@ -40,6 +51,12 @@ class Frame:
             resized = (shorter_side, int(shorter_side * width / height))
         top, left = (_corner(have, want) for have, want in zip(resized, size, strict=True))
         return cls(original, resized, (top, left), size)
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether the input is the whole image and nothing else."""
+        lengths = zip((*self.resized, *self.crop), (*self.input, 0, 0), strict=True)
+        return all(have == want for have, want in lengths)
 
     @property
     def _scale(self) -> Float[np.ndarray, "4"]:

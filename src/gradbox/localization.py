@@ -1,27 +1,31 @@
 """The contract: a `Sample` comes in, a `Localizer` turns a `Batch` into `Localization`s."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from PIL.Image import Image
 
-from gradbox.boxes import Boxes, as_boxes
+from gradbox.boxes import Box, Boxes, as_boxes
 from gradbox.errors import ImageError
-from gradbox.geometry import Frame, Size
+from gradbox.geometry import Frame, Mask, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+T = TypeVar("T")
 RGB = UInt8[np.ndarray, "h w 3"]
 ImageSource = str | Path | Image | np.ndarray | Callable[[], np.ndarray]
 """A file, a Pillow image, an (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a function
 that makes one."""
 Point = tuple[float, float]
 """(x, y) in pixels of the original image; the middle of pixel i is i + 0.5."""
+ClassFrom = Literal["truth", "predicted", "none"]
+"""Where the class that is looked for comes from: it is given, recognized, or there is none."""
 MaskSource = Path | Callable[[], np.ndarray]
 """A file whose non-zero pixels are the object, or a function that returns an (h, w) bool array."""
 
@@ -65,13 +69,59 @@ class Selection:
         if self.near_top is not None and not 0 < self.near_top <= 1:
             raise ValueError(f"near_top={self.near_top}: a share, 0 < R <= 1")
 
+    @classmethod
+    def usual(cls, class_from: ClassFrom) -> "Selection":
+        """The recognized class, or no class at all."""
+        return cls(top=0 if class_from == "none" else 1)
+
+
+class Memo:
+    """What was computed of the pixels of a batch, once for all who ask.
+
+    `spared` are the seconds that those who came later did not need.
+    """
+
+    def __init__(self) -> None:
+        self.spared = 0.0
+        self._kept: dict[Any, tuple[Any, float]] = {}
+
+    def known(self, key: Any) -> Any:
+        """What was made with this key, None where nothing was."""
+        made, _ = self._kept.get(key, (None, 0.0))
+        return made
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` gives, made at the first call with this key; one without a hash is no key."""
+        try:
+            known = self._kept.get(key)
+        except TypeError:
+            return make()
+        if known is not None:
+            self.spared += known[1]
+            return known[0]
+        started, spared = perf_counter(), self.spared
+        made = make()
+        self._kept[key] = made, perf_counter() - started + self.spared - spared
+        return made
+
+
+@runtime_checkable
+class Resizer(Protocol):
+    """Brings an image, or one box of it, to input size: `images.preprocessing.Preprocessing`."""
+
+    def resized(self, rgb: RGB, region: Box | None = None) -> tuple[np.ndarray, Frame]:
+        """The pixels (3, h, w), still uint8 RGB, and how they came about."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Images ready for the network, with the frames that lead back to the originals.
 
     `pixels` is (b, 3, h, w) uint8 RGB at input size, not yet normalized. `labels` gives the class
-    indices to locate in each image, main class first; None leaves them to `selection`.
+    indices to locate in each image, main class first; None leaves them to `selection`. `originals`
+    are the decoded images, (H, W, 3) uint8 RGB each, where the method has said that it needs them.
+    `memo` belongs to the pixels: batches that only ask for other classes share it.
     """
 
     image_ids: tuple[str, ...]
@@ -79,9 +129,48 @@ class Batch:
     frames: tuple[Frame, ...]
     labels: tuple[tuple[int, ...] | None, ...]
     selection: Selection = Selection()
+    originals: tuple[np.ndarray, ...] = ()
+    memo: Memo = field(default_factory=Memo, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` gives for the classes asked for here, made once for equal keys."""
+        return self.memo.once((key, self.labels, self.selection), make)
+
+    def asking(
+        self, labels: Sequence[tuple[int, ...] | None], selection: Selection | None = None
+    ) -> "Batch":
+        """The same pixels, asked for other classes."""
+        return replace(self, labels=tuple(labels), selection=selection or self.selection)
+
+    def mirrored(self) -> "Batch":
+        """Left and right exchanged; the frames stay, so maps have to be turned back."""
+        return replace(self, pixels=self.pixels.flip(3), memo=Memo())
+
+    def view(self, resizer: Resizer, regions: Sequence[Box] | None = None) -> "Batch":
+        """The same originals at another size, another preprocessing, or one region of each.
+
+        Args:
+            resizer: for instance a `Preprocessing`.
+            regions: one box (4,) in original pixels for each image, which then fills the input.
+
+        Raises:
+            ValueError: the originals were not kept: the method has to say `needs_originals`.
+        """
+        import torch
+
+        if len(self.originals) != len(self):
+            raise ValueError("the originals were not kept: the method says needs_originals = True")
+        boxes = [None] * len(self) if regions is None else regions
+        pairs = [resizer.resized(rgb, box) for rgb, box in zip(self.originals, boxes, strict=True)]
+        return replace(
+            self,
+            pixels=torch.from_numpy(np.stack([pixels for pixels, _ in pairs])),
+            frames=tuple(frame for _, frame in pairs),
+            memo=Memo(),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,20 +186,21 @@ class Region:
     label: int | None
     chosen: bool = True
     heatmap: Float[np.ndarray, "h w"] | None = None
-    mask: Bool[np.ndarray, "h w"] | None = None
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Localization:
     """What was found in one image; box 0 is the main one.
 
-    `boxes` (n, 4) are in original pixels. For each box: `labels` the class index or None,
-    `label_scores` the probability of that class in [0, 1] (1.0 where no class was asked for),
-    `scores` how much the method trusts the box, and, if there are heat maps, `peaks` where its map
-    is highest (None for a map of zeros). `top_labels` are the five most probable classes,
-    best first, empty where the head was not run. `heatmap` (h, w) lies over the network input,
-    `mask` (H, W) over the original image; both belong to the main box, the heat map without one to
-    the first class.
+    `boxes` (n, 4) are in original pixels; a class may have several, which then stand together, the
+    main one first. For each box: `labels` the class index or None, `label_scores` the probability
+    of that class in [0, 1] (1.0 where no class was asked for), `scores` how much the method trusts
+    the box, and, if there are heat maps, `peaks` where its map is highest (None for a map of zeros;
+    for a further box of the same map, where it is highest inside the box). `top_labels` are the
+    five most probable classes, best first, empty where the head was not run. `heatmap` (h, w), of
+    any size, lies over the network input, `mask` (H, W) over the original image; both belong to the
+    main box, the heat map without one to the first class.
     """
 
     image_id: str
@@ -123,7 +213,7 @@ class Localization:
     top_labels: tuple[int, ...] = ()
     blank: bool = False
     heatmap: Float[np.ndarray, "h w"] | None = None
-    mask: Bool[np.ndarray, "H W"] | None = None
+    mask: Mask | None = None
     regions: tuple[Region, ...] = ()
 
     def __post_init__(self) -> None:
@@ -142,13 +232,15 @@ class Localization:
             raise ValueError(f"{self.image_id}: a box lies outside the {height}x{width} image")
 
 
+Found = Localization | ImageError
+"""What came of one image."""
+
+
 @runtime_checkable
 class Localizer(Protocol):
     """Turns images into localizations: the only thing that `pipeline` asks of a method."""
 
-    def localize(
-        self, batch: Batch, *, details: bool = False
-    ) -> Sequence[Localization | ImageError]:
+    def localize(self, batch: Batch, *, details: bool = False) -> Sequence[Found]:
         """One `Localization` for each image, in order; an `ImageError` where it cannot be done.
 
         `details` also fills `heatmap`, `mask` and `regions`.

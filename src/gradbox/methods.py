@@ -1,42 +1,79 @@
-"""The registry of methods, and a `Localizer` from two texts: the method and the way to a box."""
+"""The registry of methods, and text or value made ready to run: a method and the way to a box."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from gradbox.attribution.maps import MapLocalizer, MapMaker
-from gradbox.attribution.peers import Peer, PeerMaps
-from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
-from gradbox.dam.localizer import Dam, DamLocalizer
+from gradbox.attribution.combinations import Average, Maximum, Mean, Product, Smooth
+from gradbox.attribution.maps import MapMaker
+from gradbox.attribution.method import DEFAULT_BOX, Method
+from gradbox.attribution.own import as_estimator, as_method
+from gradbox.attribution.peers import Peer
+from gradbox.attribution.sensitivity import Sensitivity
+from gradbox.dam.localizer import Dam
 from gradbox.errors import UsageError
-from gradbox.estimators.learned import Learned, Regressor
-from gradbox.estimators.untrained import ESTIMATORS
-from gradbox.localization import Localizer, Selection
+from gradbox.estimators import ESTIMATORS
+from gradbox.estimators.estimator import FittedEstimator
+from gradbox.estimators.learned import Regressor
+from gradbox.localization import ClassFrom, Localizer
 from gradbox.models.classifier import Classifier
-from gradbox.specs import build, canonical
+from gradbox.registry import Registry
+from gradbox.specs import as_typed, build, canonical, is_comparable, part_of
 
-METHODS: dict[str, type] = {"sensitivity": Sensitivity, "dam": Dam, "peer": Peer}
+METHODS: Registry[type] = Registry(
+    "gradbox.methods",
+    {
+        "sensitivity": Sensitivity,
+        "dam": Dam,
+        "peer": Peer,
+        "product": Product,
+        "mean": Mean,
+        "maximum": Maximum,
+        "average": Average,
+        "smooth": Smooth,
+    },
+)
 DEFAULT_METHOD = "sensitivity"
-DEFAULT_BOX = "mass"
 DEFAULT_LEARNED = "ridge(features=quantiles)"
-
-ClassFrom = Literal["truth", "predicted", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Method:
-    """A method ready to run: its localizer and what reports say of it.
+class ReadyMethod:
+    """A method ready to run on a classifier, and what files and reports say of it.
 
-    `method` and `box` are canonical specs; `box` is None where the method makes its own boxes.
-    `class_from` is where the class comes from if nobody says: `none` for the attention map.
-    `needs_class` says that it cannot do without one.
+    `text` and `box_text` are canonical; `box` and `box_text` are None where the method makes its
+    own boxes. `layer` names the layers that it looks into, None where it looks into none.
     """
 
+    method: Method
+    box: FittedEstimator | None
     localizer: Localizer
-    method: str
-    box: str | None
-    class_from: ClassFrom
-    needs_class: bool
-    regressor: Regressor | None = None
+    text: str
+    box_text: str | None
+    layer: str | None
+
+    @property
+    def class_from(self) -> ClassFrom:
+        """Where the class comes from if nobody says."""
+        return self.method.class_from
+
+    @property
+    def regressor(self) -> Regressor | None:
+        """What the boxes were learned with, if they were."""
+        return None if self.box is None else self.box.regressor
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether equal text means an equal method: only then a run may be resumed."""
+        return is_comparable(self.method) and (self.box is None or is_comparable(self.box))
+
+    def name(self, method: Any, box: Any) -> str:
+        """What tables call it: the texts as they were typed, canonical ones of values."""
+        half = as_typed(method, self.text)
+        if self.box_text is None:
+            return half
+        return f"{half} | {as_typed(DEFAULT_BOX if box is None else box, self.box_text)}"
 
     def supervision(self, *, given_labels: bool) -> str:
         """What was known beside the classifier: `none`, `image labels`, `N boxes`, or both."""
@@ -49,74 +86,77 @@ class Method:
         return ", ".join(seen) or "none"
 
 
-def selection_for(class_from: ClassFrom) -> Selection:
-    """The recognized class, or no class at all."""
-    return Selection(top=0 if class_from == "none" else 1)
+def to_method(value: Any) -> Method:
+    """The method that a text names, or that a value is; see `attribution.own.as_method`.
+
+    Raises:
+        UsageError: an unknown name or option, or a value that is no method.
+    """
+    return as_method(part_of(value, METHODS))
 
 
-def build_method(method: str, box: str | None, classifier: Classifier) -> Method:
-    """The localizer that the two texts name.
+def to_estimator(value: Any) -> FittedEstimator:
+    """The box estimator that a text names, or that a value is.
+
+    Raises:
+        UsageError: an unknown name or option, or a value that is no estimator.
+    """
+    return as_estimator(part_of(value, ESTIMATORS))
+
+
+def ready(method: Any, box: Any, classifier: Classifier) -> ReadyMethod:
+    """A method, as text or value, made ready for a classifier.
 
     Raises:
         UsageError: an unknown name or option, an option that only concerns boxes of the method's
             own, or a regressor fitted with another model or method.
     """
-    options: Any = build(method, METHODS)
-    text = canonical(options, METHODS)
-    if isinstance(options, Dam) and box is None:
-        return Method(
-            localizer=DamLocalizer(options, classifier),
-            method=text,
-            box=None,
-            class_from=_class_from(options),
-            needs_class=True,
+    chosen = to_method(method)
+    usual = None if chosen.makes_boxes else DEFAULT_BOX
+    given = usual if box is None else box
+    estimator = None if given is None else to_estimator(given)
+    text, layers = canonical(chosen, METHODS), chosen.layers(classifier)
+    localizer = chosen.build(classifier, estimator)
+    if estimator is not None and estimator.regressor is not None:
+        estimator.regressor.check(
+            text,
+            classifier.weights_hash,
+            layer_name(chosen, classifier),
+            str(classifier.preprocessing),
+            rebuilt=rebuilt,
         )
-    estimator: Any = build(box or DEFAULT_BOX, ESTIMATORS)
-    regressor = estimator.regressor if isinstance(estimator, Learned) else None
-    maker = _maker(options, classifier)
-    if regressor is not None:
-        regressor.check(
-            text, classifier.weights_hash, layer_name(maker), str(classifier.preprocessing)
-        )
-    return Method(
-        localizer=MapLocalizer(maker, estimator),
-        method=text,
-        box=canonical(estimator, ESTIMATORS),
-        class_from=_class_from(options),
-        needs_class=not isinstance(options, Sensitivity) or options.target == "class_score",
-        regressor=regressor,
+    return ReadyMethod(
+        method=chosen,
+        box=estimator,
+        localizer=localizer,
+        text=text,
+        box_text=None if estimator is None else canonical(estimator, ESTIMATORS),
+        layer=", ".join(map(str, layers)) or None,
     )
 
 
-def build_maps(method: str, classifier: Classifier) -> tuple[MapMaker, str, ClassFrom]:
-    """The heat maps of a method, for fitting: their maker, canonical spec, where its class is from.
+def ready_maps(method: Any, classifier: Classifier) -> tuple[Method, MapMaker, str]:
+    """A method, its heat maps on this classifier and its canonical text, for fitting.
 
     Raises:
-        UsageError: an unknown name or option, or one that only concerns boxes of the method's own.
+        UsageError: as `ready`, or a method without heat maps.
     """
-    options: Any = build(method, METHODS)
-    return _maker(options, classifier), canonical(options, METHODS), _class_from(options)
+    chosen = to_method(method)
+    return chosen, chosen.maps(classifier), canonical(chosen, METHODS)
 
 
-def layer_name(maker: MapMaker) -> str | None:
-    """The layer that the maps look into, if any."""
-    layer = getattr(maker, "layer", None)
-    return None if layer is None else layer.name
+def layer_name(method: Method, classifier: Classifier) -> str | None:
+    """The names of the layers that the maps look into, None where there are none."""
+    return ", ".join(layer.name for layer in method.layers(classifier)) or None
 
 
-def _maker(options: Sensitivity | Dam | Peer, classifier: Classifier) -> MapMaker:
-    if isinstance(options, Dam):
-        if options.instances or options.abstain > 0:
-            raise UsageError(
-                "instances and abstain are about the boxes that dam makes itself, not its map: "
-                "leave them out"
-            )
-        return DamLocalizer(options, classifier)
-    if isinstance(options, Peer):
-        return PeerMaps(options, classifier)
-    return SensitivityMaps(options, classifier)
+def rebuilt(text: str) -> str:
+    """The present canonical text of a method or box whose text another version has written.
 
-
-def _class_from(options: object) -> ClassFrom:
-    knows_none = isinstance(options, Sensitivity) and options.target == "layer_mean"
-    return "none" if knows_none else "predicted"
+    A new option with its default changes nothing. A text that names nothing here stays as it is.
+    """
+    registries: Sequence[Registry[type]] = (METHODS, ESTIMATORS)
+    for registry in registries:
+        with suppress(UsageError):
+            return canonical(build(text, registry), registry)
+    return text

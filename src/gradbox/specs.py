@@ -1,31 +1,36 @@
 """The one text form of every part: `name(value, key=value)`, as in `top_fraction(0.2, sigma=20)`.
 
-A value is a number, `true` or `false`, quoted text, or bare text up to `,` or `)`; text that reads
-as one of the former is quoted, as in `layer="0.10"`. There is no nesting. The options of a part are
-the fields of a frozen dataclass, in order; `build` reads their types. `canonical` writes every
-field that is not None, so equal parts have equal text.
+A value is a number, `true` or `false`, quoted text, bare text up to `,`, `)` or `]`, a list
+`[value, value]`, or a part again, as in `product(sensitivity, dam(k=3), powers=[1, 0.35])`. Text
+that reads as something else is quoted, as in `layer="0.10"`. A name is a word of a registry or
+`path/file.py:Class`. The options of a part are the fields of a frozen dataclass, in order; `build`
+reads their types. `canonical` writes every field that is not None, so equal parts have equal text.
 """
 
 import dataclasses
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from gradbox.errors import UsageError, nearest
+import numpy as np
 
-Value = bool | int | float | str
+from gradbox.errors import UsageError, nearest
+from gradbox.files import hash_bytes
+
+Value = typing.Union[bool, int, float, str, Sequence["Value"], "Spec"]
+Parts = Mapping[str, type]
+"""The classes of parts by name: a dict, or a `Registry` that others may add to."""
 T = TypeVar("T")
 
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<key>[A-Za-z_]\w*)\s*=(?!=)\s*)?
-        (?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'|(?P<bare>[^,()"'=][^,()"']*|))\s*(?P<end>,|$)""",
-    re.VERBOSE,
-)
-_SPEC = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*(?:\((?P<body>.*)\))?\s*", re.DOTALL)
-_BARE = re.compile(r"[^,()\"'\s=]+")
+_NAME = re.compile(r"[A-Za-z_]\w*|[^\s,()\[\]\"'=]+\.py:[A-Za-z_]\w*|\"[^\"]+\.py:[A-Za-z_]\w*\"")
+_KEY = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)\s*")
+_QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
+_BARE_VALUE = re.compile(r"""[^,()"'=\[\]][^,()"'\[\]]*""")
+_BARE = re.compile(r"[^,()\[\]\"'\s=]+")
+_SPACE = re.compile(r"\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Spec:
     def __str__(self) -> str:
         parts = [_write(value) for value in self.args]
         parts += [f"{key}={_write(value)}" for key, value in self.kwargs.items()]
-        return f"{self.name}({', '.join(parts)})" if parts else self.name
+        name = f'"{self.name}"' if " " in self.name else self.name
+        return f"{name}({', '.join(parts)})" if parts else name
 
 
 def parse(text: str) -> Spec:
@@ -51,58 +57,204 @@ def parse(text: str) -> Spec:
     Raises:
         UsageError: the text does not follow the grammar.
     """
-    match = _SPEC.fullmatch(text)
-    if match is None:
-        raise UsageError(
-            f"cannot read {text!r}: write name or name(value, key=value), as in ridge(grid=14)"
-        )
-    body = match["body"]
-    args: list[Value] = []
-    kwargs: dict[str, Value] = {}
-    position = 0
-    while body and body.strip() and position <= len(body):
-        token = _TOKEN.match(body, position)
-        if token is None or (token["bare"] is not None and not token["bare"].strip()):
-            raise UsageError(
-                f"cannot read {text!r} at {body[position:]!r}: a value is a number, true, false, "
-                "bare text, or quoted text where it holds spaces, commas or brackets; no nesting"
-            )
-        value = _value(token)
-        if token["key"] is None:
-            if kwargs:
-                raise UsageError(
-                    f"cannot read {text!r}: {value!r} has no key but follows one that has"
-                )
-            args.append(value)
-        elif token["key"] in kwargs:
-            raise UsageError(f"cannot read {text!r}: {token['key']} is given twice")
-        else:
-            kwargs[token["key"]] = value
-        position = token.end()
-        if token["end"] == "":
-            break
-    return Spec(match["name"], tuple(args), kwargs)
+    reader = _Reader(text)
+    name = reader.take(_NAME)
+    if name is None:
+        raise reader.unreadable_name()
+    spec = reader.spec(name[0])
+    if not reader.at_end():
+        raise reader.unreadable_name()
+    return spec
 
 
 def build(text: str, registry: Mapping[str, type[T]]) -> T:
     """The part that `text` names, made from the registry's dataclass with the options given.
 
+    Where the type of an option is a protocol it is a part of the same registry.
+
     Raises:
         UsageError: an unknown name or option, too many values, or a value of the wrong type; also
             whatever `ValueError` the part raises for a value out of range.
     """
-    spec = parse(text)
+    return _build(parse(text), registry, text)
+
+
+def part_of(value: Any, registry: Parts) -> Any:
+    """The part that a text names, see `build`; a value is a part already."""
+    return build(value, registry) if isinstance(value, str) else value
+
+
+def as_typed(value: Any, otherwise: str) -> str:
+    """A text as the user typed it, and for a value its canonical text."""
+    return value if isinstance(value, str) else otherwise
+
+
+def canonical(part: Any, registry: Parts) -> str:
+    """The text that builds an equal part, with every default filled in and None left out.
+
+    A part whose class is in no registry stands there with its module, its name and, if it is a
+    dataclass, its fields: a text to compare, not to build from.
+    """
+    return str(_spec_of(part, registry))
+
+
+def is_comparable(part: Any) -> bool:
+    """Whether equal text means an equal part: it is a dataclass, and so is all that it is made of.
+
+    Numbers, texts, lists, tuples and arrays stand in the text by their value, functions by name.
+    """
+    part = getattr(part, "stands_for", part)
+    if isinstance(part, (list, tuple)):
+        return all(map(is_comparable, part))
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        values = [getattr(part, f.name) for f in dataclasses.fields(part) if f.init]
+        return all(map(is_comparable, values))
+    return part is None or isinstance(part, (bool, int, float, str, np.ndarray)) or callable(part)
+
+
+def convert(value: Any, hint: Any, where: str, registry: Parts | None = None) -> Any:
+    """The value as this type: an int where a float is wanted, a list where a tuple is.
+
+    Raises:
+        UsageError: it is of another type; the message starts with `where`.
+    """
+    if _is_part(hint):
+        return _nested(value, where, registry or {})
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        *others, last = sorted(options, key=lambda o: o is str)
+        for option in others:
+            with suppress(UsageError):
+                return convert(value, option, where, registry)
+        return convert(value, last, where, registry)
+    if typing.get_origin(hint) is typing.Literal:
+        choices = typing.get_args(hint)
+        if value in choices:
+            return value
+        raise UsageError(f"{where}={_write(value)} is not one of {', '.join(map(str, choices))}")
+    if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)):
+        kinds = typing.get_args(hint)
+        kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
+        if len(kinds) == len(value):
+            return tuple(
+                convert(v, kind, f"{where}[{i}]" if _is_part(kind) else where, registry)
+                for i, (v, kind) in enumerate(zip(value, kinds, strict=True), start=1)
+            )
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is hint:
+        return value
+    if hint is str:
+        raise UsageError(f"{where}={_write(value)} is not text: quote it where it is meant as text")
+    raise UsageError(f"{where}={_write(value)} is not {_wanted(hint)}")
+
+
+class _Reader:
+    """Reads a text from left to right; each method moves on behind what it has read."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.position = text, 0
+
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """What matches here, spaces before it left out; nothing is read where it does not."""
+        start = typing.cast("re.Match[str]", _SPACE.match(self.text, self.position)).end()
+        match = pattern.match(self.text, start)
+        if match is not None:
+            self.position = match.end()
+        return match
+
+    def skip(self, mark: str) -> bool:
+        return self.take(re.compile(re.escape(mark))) is not None
+
+    def at_end(self) -> bool:
+        return not self.text[self.position :].strip()
+
+    def spec(self, name: str) -> Spec:
+        """The rest of a spec, behind its name."""
+        args: list[Value] = []
+        kwargs: dict[str, Value] = {}
+        if self.skip("(") and not self.skip(")"):
+            while True:
+                key = self.take(_KEY)
+                value = self.value()
+                if key is None:
+                    if kwargs:
+                        raise UsageError(
+                            f"cannot read {self.text!r}: {_write(value)} has no key but follows "
+                            "one that has"
+                        )
+                    args.append(value)
+                elif key[1] in kwargs:
+                    raise UsageError(f"cannot read {self.text!r}: {key[1]} is given twice")
+                else:
+                    kwargs[key[1]] = value
+                if self.skip(")"):
+                    break
+                if not self.skip(","):
+                    raise self.unreadable_value()
+        return Spec(name.strip('"'), tuple(args), kwargs)
+
+    def value(self) -> Value:
+        quoted = self.take(_QUOTED)
+        if quoted is not None:
+            text = quoted[1] if quoted[1] is not None else quoted[2]
+            named_file = re.search(r"\.py:[A-Za-z_]\w*$", text)
+            if named_file and self.text[self.position : self.position + 1] == "(":
+                return self.spec(text)
+            return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
+        if self.skip("["):
+            return self.list()
+        bare = self.take(_BARE_VALUE)
+        if bare is None:
+            raise self.unreadable_value()
+        text = bare[0].strip()
+        if self.text[self.position : self.position + 1] == "(":
+            if not _NAME.fullmatch(text):
+                raise self.unreadable_value()
+            return self.spec(text)
+        return _read_bare(text)
+
+    def list(self) -> "list[Value]":
+        values: list[Value] = []
+        while not self.skip("]"):
+            if values and not self.skip(","):
+                raise self.unreadable_value()
+            values.append(self.value())
+        return values
+
+    def unreadable_name(self) -> UsageError:
+        return UsageError(
+            f"cannot read {self.text!r}: write name or name(value, key=value), as in ridge(grid=14)"
+        )
+
+    def unreadable_value(self) -> UsageError:
+        return UsageError(
+            f"cannot read {self.text!r} at {self.text[self.position :]!r}: a value is a number, "
+            "true, false, bare text, text in quotes where it holds spaces, commas or brackets, a "
+            "list [a, b], or name(...) again"
+        )
+
+
+def _build(spec: Spec, registry: Mapping[str, type[T]], text: str, where: str = "") -> T:
     if spec.name not in registry:
+        stands = f" where {where} wants one of these" if where else ""
         raise UsageError(
-            f"unknown name {spec.name!r} in {text!r}{nearest(spec.name, registry)}; "
+            f"unknown name {spec.name!r} in {text!r}{stands}{nearest(spec.name, registry)}; "
             f"known: {', '.join(sorted(registry))}"
         )
     part = registry[spec.name]
-    fields = {f.name: f for f in dataclasses.fields(part) if f.init}  # type: ignore[arg-type]
+    fields = (
+        {f.name: f for f in dataclasses.fields(part) if f.init}
+        if dataclasses.is_dataclass(part)
+        else {}
+    )
     hints = typing.get_type_hints(part)
-    if len(spec.args) > len(fields):
+    args = spec.args
+    if fields and _takes_all(hints[next(iter(fields))]) and args:
+        args = (args,)
+    if len(args) > len(fields):
         raise UsageError(f"{text!r}: {spec.name} takes at most {len(fields)} values")
-    given = dict(zip(fields, spec.args, strict=False))
+    given: dict[str, Any] = dict(zip(fields, args, strict=False))
     for key, value in spec.kwargs.items():
         if key not in fields:
             raise UsageError(
@@ -113,8 +265,18 @@ def build(text: str, registry: Mapping[str, type[T]]) -> T:
             raise UsageError(f"{text!r}: {key} is given twice")
         given[key] = value
     converted = {
-        key: convert(value, hints[key], f"{text!r}: {key}") for key, value in given.items()
+        key: convert(value, hints[key], f"{text!r}: {key}", registry)
+        for key, value in given.items()
     }
+    missing = [
+        f.name
+        for f in fields.values()
+        if f.name not in given
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise UsageError(f"{text!r}: {spec.name} needs {' and '.join(missing)}")
     try:
         return part(**converted)
     except UsageError:
@@ -123,73 +285,103 @@ def build(text: str, registry: Mapping[str, type[T]]) -> T:
         raise UsageError(f"{text!r}: {error}") from error
 
 
-def canonical(part: Any, registry: Mapping[str, type[Any]]) -> str:
-    """The text that builds an equal part, with every default filled in and None left out."""
-    name = next(name for name, kind in registry.items() if type(part) is kind)
-    hints = typing.get_type_hints(type(part))
-    values = {
-        f.name: convert(_as_value(getattr(part, f.name)), hints[f.name], f.name)
-        for f in dataclasses.fields(part)
-        if f.init and getattr(part, f.name) is not None
-    }
-    return str(Spec(name, (), values))
+def _nested(value: Any, where: str, registry: Parts) -> Any:
+    """A part that stands where another part's option wants one."""
+    if isinstance(value, Spec):
+        return _build(value, registry, str(value), where)
+    if isinstance(value, str):
+        with suppress(UsageError):
+            return _build(parse(value), registry, value, where)
+        return _build(Spec(value), registry, value, where)
+    if isinstance(value, (bool, int, float, list, tuple)):
+        raise UsageError(
+            f"{where}={_write(value)} is no part; known: {', '.join(sorted(registry))}"
+        )
+    return value
 
 
-def convert(value: Any, hint: Any, where: str) -> Any:
-    """The value as this type: an int where a float is wanted, a list where a tuple is.
-
-    Raises:
-        UsageError: it is of another type; the message starts with `where`.
-    """
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        options = [option for option in typing.get_args(hint) if option is not type(None)]
-        *others, last = sorted(options, key=lambda o: o is str)
-        for option in others:
-            with suppress(UsageError):
-                return convert(value, option, where)
-        return convert(value, last, where)
-    if typing.get_origin(hint) is typing.Literal:
-        choices = typing.get_args(hint)
-        if value in choices:
-            return value
-        raise UsageError(f"{where}={_write(value)} is not one of {', '.join(map(str, choices))}")
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        kinds = typing.get_args(hint)
-        kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
-        if len(kinds) == len(value):
-            return tuple(convert(v, kind, where) for v, kind in zip(value, kinds, strict=True))
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is hint:
-        return value
-    if hint is str:
-        raise UsageError(f"{where}={_write(value)} is not text: quote it where it is meant as text")
-    raise UsageError(
-        f"{where}={_write(value)} is not {hint.__name__ if isinstance(hint, type) else hint}"
-    )
-
-
-def _value(token: re.Match[str]) -> Value:
-    quoted = token["double"] if token["double"] is not None else token["single"]
-    if quoted is not None:
-        return re.sub(r"\\(.)", r"\1", quoted)
-    bare = token["bare"].strip()
-    if bare in ("true", "false"):
-        return bare == "true"
-    for kind in (int, float):
-        try:
-            return kind(bare)
-        except ValueError:
+def _spec_of(part: Any, registry: Parts) -> Spec:
+    part = getattr(part, "stands_for", part)  # a user's own in gradbox's wrapping
+    name = _name_of(part, registry)
+    if not dataclasses.is_dataclass(part):
+        return Spec(name)
+    try:
+        hints = typing.get_type_hints(type(part))
+    except NameError:  # a user's own class, whose hints may need what is not there at run time
+        hints = {}
+    args: tuple[Value, ...] = ()
+    kwargs: dict[str, Value] = {}
+    for number, field in enumerate(f for f in dataclasses.fields(part) if f.init):
+        value, hint = getattr(part, field.name), hints.get(field.name, Any)
+        if value is None or not field.repr:
             continue
-    return bare
+        if _is_part(hint):
+            kwargs[field.name] = _spec_of(value, registry)
+        elif _takes_all(hint):
+            nested = [_spec_of(one, registry) for one in value]
+            if number == 0:
+                args = tuple(nested)
+            else:
+                kwargs[field.name] = nested
+        elif hint is Any or name not in registry:
+            kwargs[field.name] = _plain(value)
+        else:
+            kwargs[field.name] = convert(_as_value(value), hint, field.name)
+    return Spec(name, args, kwargs)
 
 
-def _as_value(value: Any) -> Value:
+def _name_of(part: Any, registry: Parts) -> str:
+    """Its name in the registry, else its module and name."""
+    kind = type(part)
+    for name in registry:
+        with suppress(UsageError):  # a name of another package that cannot be loaded
+            if registry[name] is kind:
+                return name
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _is_part(hint: Any) -> bool:
+    """Whether an option of this type is a part again: a protocol, or one of several."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return all(map(_is_part, typing.get_args(hint)))
+    return bool(getattr(hint, "_is_protocol", False))
+
+
+def _takes_all(hint: Any) -> bool:
+    """Whether an option of this type, as the first, takes all values without a key."""
+    kinds = typing.get_args(hint)
+    return typing.get_origin(hint) is tuple and len(kinds) == 2 and _is_part(kinds[0])
+
+
+def _read_bare(text: str) -> Value:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _as_value(value: Any) -> Any:
     """A value as it is, and a function by its name."""
     if not callable(value):
         return value
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}:{named.__qualname__}"
+
+
+def _plain(value: Any) -> Value:
+    """The value of an option of unknown type, as text where it is none of the grammar's."""
+    known = _as_value(value)
+    if isinstance(known, (list, tuple)):
+        return [_plain(one) for one in known]
+    if isinstance(known, np.ndarray):
+        return f"{known.dtype}{list(known.shape)} {hash_bytes(known.tobytes())}"
+    return known if isinstance(known, (bool, int, float, str)) else repr(known)
+
+
+def _wanted(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def _write(value: Any) -> str:
@@ -199,10 +391,6 @@ def _write(value: Any) -> str:
         plain = _BARE.fullmatch(value) and isinstance(_read_bare(value), str)
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return value if plain else f'"{escaped}"'
-    return repr(value)
-
-
-def _read_bare(text: str) -> Value:
-    match = _TOKEN.match(text)
-    assert match is not None
-    return _value(match)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_write, value))}]"
+    return str(value) if isinstance(value, Spec) else repr(value)

@@ -147,7 +147,7 @@ def test_half_precision_gradients_come_back_as_float32_without_vanishing():
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (lambda out: out.logits.sum(), r"returned \(\): it gives one number an image"),
+        (lambda out: out.logits.sum(), r"returned \(\): it gives one number per image"),
         (lambda out: out.logits, r"returned \(2, 6\)"),
         (lambda out: out.logits[:1, 0], r"returned \(1,\)"),
         (lambda out: torch.zeros(2), "does not depend on the image"),

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gradbox.attribution.maps import label_maps, peak
-from gradbox.datasets import load
+from gradbox.attribution.localizer import peak
+from gradbox.attribution.maps import label_maps
+from gradbox.datasets import load_dataset
 from gradbox.errors import ImageError
 from gradbox.geometry import Frame
 from gradbox.localization import Localization
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.results.run_folder import from_line, to_line
+from gradbox.results.predictions import from_line, to_line
 
 
 def test_the_peak_is_the_middle_of_the_highest_pixel_in_the_original() -> None:
@@ -56,7 +57,7 @@ def test_a_map_that_is_not_finite_fails_its_image_alone() -> None:
 def test_images_that_are_there_twice_are_named(discs: Path, card: Path, tmp_path: Path) -> None:
     shutil.copy(discs / "images" / "04.png", discs / "images" / "07.png")
     network = load_classifier(str(card), device="cpu")
-    report = evaluate(load(f"csv:{discs}"), network, tmp_path / "out")
+    report = evaluate(load_dataset(f"csv:{discs}"), network, tmp_path / "out")
     assert report.metrics is not None
     assert report.metrics["problems"] == ["2 of 24 images there twice, such as 04.png = 07.png"]
     assert 0 <= report.metrics["pointing_game"] <= 1
@@ -66,7 +67,7 @@ def test_a_network_that_fails_everywhere_is_scored_as_nothing(
     discs: Path, card: Path, tmp_path: Path
 ) -> None:
     network = load_classifier(f"{card.parent}/network.py:build_nan", device="cpu")
-    report = evaluate(load(f"csv:{discs}"), network, tmp_path / "out")
+    report = evaluate(load_dataset(f"csv:{discs}"), network, tmp_path / "out")
     assert report.metrics is not None
     assert (report.metrics["n_units"], report.metrics["corloc"]) == (0, None)
     assert len(report.failures) == 24

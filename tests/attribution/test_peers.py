@@ -15,7 +15,7 @@ from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Batch, Selection
-from gradbox.methods import build_maps, build_method
+from gradbox.methods import ready, ready_maps
 from gradbox.models.classifier import Classifier
 
 SIDE = 32
@@ -59,13 +59,13 @@ def heatmaps(maker: MapMaker, asked: Batch) -> list[list[np.ndarray]]:
 
 
 def peer(library: str, name: str, network_of: Callable[[], Classifier] = classifier) -> MapMaker:
-    return build_maps(f"peer(library={library}, name={name})", network_of())[0]
+    return ready_maps(f"peer(library={library}, name={name})", network_of())[1]
 
 
 def test_captums_saliency_is_our_sensitivity_map() -> None:
     """A second implementation of A1: the mean absolute derivative of the logit."""
     asked = batch((2,), (0, 3))
-    ours = heatmaps(build_maps("sensitivity", classifier())[0], asked)
+    ours = heatmaps(ready_maps("sensitivity", classifier())[1], asked)
     theirs = heatmaps(peer("captum", "Saliency"), asked)
     assert [len(one) for one in theirs] == [1, 2]
     for a, b in zip(chain(*ours), chain(*theirs), strict=True):
@@ -110,7 +110,7 @@ def test_every_peer_gives_maps_and_leaves_the_network_as_it_was(library: str, na
 
 
 def test_a_peer_makes_boxes_like_any_map_method() -> None:
-    method = build_method("peer(library=torchcam, name=GradCAM)", "mass", classifier())
+    method = ready("peer(library=torchcam, name=GradCAM)", "mass", classifier())
     (found,) = method.localizer.localize(batch((2,)))
     assert not isinstance(found, ImageError)
     assert found.labels == (2,)
@@ -122,7 +122,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr("gradbox.attribution.peers.import_module", refuse)
-    asked = build_method("peer(library=torchcam, name=GradCAM)", None, classifier())
+    asked = ready("peer(library=torchcam, name=GradCAM)", None, classifier())
     assert asked.class_from == "predicted"  # the options alone need no library
     with pytest.raises(UsageError, match=r"pip install 'gradbox\[peers\]'"):
         peer("torchcam", "GradCAM").maps(batch((2,)))

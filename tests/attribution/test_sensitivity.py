@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from gradbox.attribution.gradients import Outputs, input_gradient
-from gradbox.attribution.maps import MapLocalizer
+from gradbox.attribution.localizer import MapLocalizer
 from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
 from gradbox.attribution.targets import class_score
 from gradbox.errors import ImageError, UsageError
 from gradbox.estimators.untrained import Mass, Whole
 from gradbox.localization import Selection
-from gradbox.methods import METHODS, build_method
+from gradbox.methods import METHODS, ready
 from gradbox.models.load import load_classifier
 from gradbox.specs import build
 
@@ -114,7 +114,7 @@ def test_the_layer_of_the_attention_map_can_be_named():
         SensitivityMaps(Sensitivity(target="layer_mean", layer=name), CLASSIFIER)
         for name in (None, "features", "features.0")
     ]
-    assert [maker.layer.name for maker in makers] == ["features", "features", "features.0"]
+    assert [maker._layers[0].name for maker in makers] == ["features", "features", "features.0"]
     default, same, other = (maker.maps(batch)[0][0].heatmap for maker in makers)
     assert (default == same).all()
     assert (default != other).any()
@@ -137,8 +137,8 @@ def test_any_scalar_function_may_be_the_target():
 def test_a_function_in_a_file_is_named_in_the_spec_and_loaded_once(tmp_path: Path):
     (tmp_path / "my targets.py").write_text(TARGET)
     text = f'sensitivity(target="{tmp_path}/my targets.py:brightest")'
-    localizer = build_method(text, "whole", CLASSIFIER).localizer
-    best = build_method("sensitivity", "whole", CLASSIFIER).localizer
+    localizer = ready(text, "whole", CLASSIFIER).localizer
+    best = ready("sensitivity", "whole", CLASSIFIER).localizer
     for seed in (0, 1):
         batch = networks.batch(networks.pixels(2, seed=seed))
         # The highest logit is the recognized class's: the same map by another way.

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from gradbox.dam import blobs
-from gradbox.dam.blobs import Smoothing, above_percentile, blob, parts, smooth, union
+from gradbox.dam.blobs import Smoothing, above_percentile, blob, smooth, union
 from gradbox.errors import UsageError
+from gradbox.parts import parts
 
 EIGHT = np.ones((3, 3))
 """Pixels that touch at a corner are connected."""

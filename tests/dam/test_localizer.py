@@ -18,7 +18,7 @@ from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame
 from gradbox.images.decode import load_rgb
 from gradbox.localization import Batch, Localization, Selection
-from gradbox.methods import build_method
+from gradbox.methods import ready
 from gradbox.models.load import load_classifier
 from gradbox.specs import build, canonical
 
@@ -79,7 +79,7 @@ def test_the_box_of_a_bright_square_by_hand():
     """
     localizer = brightness(kmax=4, k=4, dilations=0, erosions=0)
     (found,) = localize(localizer, networks.batch(squares(1), [(1,)]))
-    assert localizer.layer.name == "colours"
+    assert localizer._stages.layer.name == "colours"
     assert found.boxes.tolist() == [[20, 4, 28, 12]]
     assert sorted(region.box.tolist() for region in found.regions) == [
         [20, 4, 24, 8], [20, 8, 24, 12], [24, 4, 28, 8], [24, 8, 28, 12],
@@ -351,13 +351,13 @@ def test_its_map_for_a_box_estimator_by_hand():
     So the box between the ends of its mass is the square, for each of the two classes asked for.
     """
     options = "dam(kmax=4, k=4, dilations=0, erosions=0)"
-    method = build_method(options, "mass(floor=0, trim=0)", brightness().classifier)
+    method = ready(options, "mass(floor=0, trim=0)", brightness().classifier)
     batch = networks.batch(squares(1, 2), [(1, 2)])
     (found,) = method.localizer.localize(batch)
     assert isinstance(found, Localization)
     assert found.boxes.tolist() == [[20, 4, 28, 12], [4, 4, 12, 12]]
     assert found.labels == (1, 2)
-    (own,) = build_method(options, None, brightness().classifier).localizer.localize(batch)
+    (own,) = ready(options, None, brightness().classifier).localizer.localize(batch)
     assert isinstance(own, Localization)
     assert (found.label_scores, found.top_labels) == (own.label_scores, own.top_labels)
 
@@ -371,7 +371,7 @@ def test_its_map_is_the_heat_map_of_its_localization() -> None:
 
 
 def test_a_black_image_has_a_map_of_zeros_and_gets_the_whole_image() -> None:
-    method = build_method("dam", "mass", brightness().classifier)
+    method = ready("dam", "mass", brightness().classifier)
     (found,) = method.localizer.localize(networks.batch(squares(), [(1,)]))
     assert isinstance(found, Localization)
     assert found.boxes.tolist() == [[0, 0, SIDE, SIDE]]
@@ -381,7 +381,7 @@ def test_a_black_image_has_a_map_of_zeros_and_gets_the_whole_image() -> None:
 @pytest.mark.parametrize("option", ["instances=true", "abstain=0.5"])
 def test_options_of_its_own_boxes_are_refused_with_another_box(option: str) -> None:
     with pytest.raises(UsageError, match="boxes that dam makes itself"):
-        build_method(f"dam({option})", "mass", brightness().classifier)
+        ready(f"dam({option})", "mass", brightness().classifier)
 
 
 @pytest.mark.parametrize("value", [torch.inf, torch.nan])
@@ -395,7 +395,7 @@ def test_a_map_that_is_not_finite_is_an_error_of_its_image(
         attributions[1, 2, :, 0] = value
         return attributions
 
-    monkeypatch.setattr("gradbox.dam.localizer.guided_backpropagation", overflown)
+    monkeypatch.setattr("gradbox.dam.stages.guided_backpropagation", overflown)
     batch = networks.batch(torch.rand(3, 3, 16, 16).mul(255).byte(), [(0,), (1,), (2,)])
     for answers in (localizer.localize(batch), localizer.maps(batch)):
         assert [isinstance(one, ImageError) for one in answers] == [False, True, False]

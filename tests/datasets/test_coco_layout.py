@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 
 CONTENT = {
@@ -29,7 +29,7 @@ def test_left_top_width_height_become_corners_and_crowds_are_left_out(photo, tmp
     for name in ("val/a.jpg", "b.jpg", "c.jpg"):
         photo(f"images/{name}")
     (tmp_path / "file.json").write_text(json.dumps(CONTENT))
-    dataset = load(f"coco:{tmp_path}/images@{tmp_path}/file.json")
+    dataset = load_dataset(f"coco:{tmp_path}/images@{tmp_path}/file.json")
     b, c, a = dataset.samples
     # By hand: 1.5 + 10 and 2 + 20; the person is clipped to the width of 40.
     assert a.boxes.tolist() == [[1.5, 2, 11.5, 22], [0, 0, 40, 30]]
@@ -86,9 +86,9 @@ def test_a_broken_file_is_refused(content, reason, tmp_path, photo):
         content if isinstance(content, str) else json.dumps(content)
     )
     with pytest.raises(UsageError, match=reason):
-        load(f"coco:{tmp_path}/images@{tmp_path}/file.json")
+        load_dataset(f"coco:{tmp_path}/images@{tmp_path}/file.json")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"there is no file .*none\.json"):
-        load(f"coco:{tmp_path}@{tmp_path}/none.json")
+        load_dataset(f"coco:{tmp_path}@{tmp_path}/none.json")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 
 HEADER = "image,width,height,class,xmin,ymin,xmax,ymax\n"
@@ -23,7 +23,7 @@ def directory(photo, text, tmp_path):
 
 
 def test_groups_the_lines_by_image(directory):
-    dataset = load(f"csv:{directory}")
+    dataset = load_dataset(f"csv:{directory}")
     a, b, c = dataset.samples
     assert [s.image_id for s in dataset.samples] == ["a.jpg", "b.jpg", "sub/c.jpg"]
     assert a.boxes.tolist() == [[1, 2, 11.5, 22], [3, 3, 9, 9]]
@@ -41,7 +41,7 @@ def test_meta_names_the_class_of_the_image_and_masks_go_by_stem(directory, text,
     text("meta.csv", "image,label,name\na.jpg,281,tabby\nb.jpg,,dog\nsub/c.jpg,7,cock\n")
     photo("masks/a.png")
     photo("masks/sub/c.png")
-    a, b, c = load(f"csv:{directory}").samples
+    a, b, c = load_dataset(f"csv:{directory}").samples
     assert (a.label, b.label, c.label) == ("281", None, "7")
     assert a.mask == directory / "masks/a.png"
     assert b.mask is None
@@ -50,19 +50,19 @@ def test_meta_names_the_class_of_the_image_and_masks_go_by_stem(directory, text,
 
 def test_meta_without_a_label_column_changes_nothing(directory, text):
     text("meta.csv", "image,repo\na.jpg,somewhere\n")
-    assert load(f"csv:{directory}").samples[0].label == "cat"
+    assert load_dataset(f"csv:{directory}").samples[0].label == "cat"
 
 
 def test_columns_go_by_name_and_a_byte_order_mark_is_no_part_of_it(directory, text):
     header = "\ufeffclass,note,image,xmin,xmax,ymin,ymax,height,width\n"
     text("boxes.csv", header + "'cat, tabby',x,a.jpg,1,11,2,22,30,40\n".replace("'", '"'))
-    a = load(f"csv:{directory}").samples[0]
+    a = load_dataset(f"csv:{directory}").samples[0]
     assert (a.boxes.tolist(), a.labels) == ([[1, 2, 11, 22]], ("cat, tabby",))
 
 
 def test_a_listed_image_without_a_file_is_a_sample_and_a_problem(directory, text):
     text("boxes.csv", HEADER + CAT + CAT.replace("a.jpg", "gone.jpg"))
-    dataset = load(f"csv:{directory}")
+    dataset = load_dataset(f"csv:{directory}")
     assert "gone.jpg" in [s.image_id for s in dataset.samples]
     assert (
         dataset.problems[0] == "1 of 4 images listed, but there is no such file, such as gone.jpg"
@@ -71,14 +71,14 @@ def test_a_listed_image_without_a_file_is_a_sample_and_a_problem(directory, text
 
 def test_up_to_one_pixel_outside_is_clipped_and_reported(directory, text):
     text("boxes.csv", HEADER + "a.jpg,40,30,cat,-1,0,41,30\n")
-    dataset = load(f"csv:{directory}")
+    dataset = load_dataset(f"csv:{directory}")
     assert dataset.samples[0].boxes.tolist() == [[0, 0, 40, 30]]
     assert "reached outside" in dataset.problems[1]
 
 
 def test_no_line_at_all_is_a_set_without_boxes(directory, text):
     text("boxes.csv", HEADER)
-    assert [len(s.boxes) for s in load(f"csv:{directory}").samples] == [0, 0, 0]
+    assert [len(s.boxes) for s in load_dataset(f"csv:{directory}").samples] == [0, 0, 0]
 
 
 # Each table is broken in its last line, so line 3 has to be named.
@@ -104,22 +104,22 @@ def test_no_line_at_all_is_a_set_without_boxes(directory, text):
 def test_a_broken_line_is_refused_by_file_and_number(line, reason, directory, text):
     text("boxes.csv", HEADER + CAT + line + "\n")
     with pytest.raises(UsageError, match=rf"boxes\.csv, line 3.*{reason}") as error:
-        load(f"csv:{directory}")
+        load_dataset(f"csv:{directory}")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_column_table_or_folder_is_named(directory, text):
     text("boxes.csv", HEADER.replace(",ymax", ""))
     with pytest.raises(UsageError, match=r"boxes\.csv has no column ymax"):
-        load(f"csv:{directory}")
+        load_dataset(f"csv:{directory}")
     (directory / "boxes.csv").write_bytes(b"image,\xff\xfe")
     with pytest.raises(UsageError, match="not UTF-8"):
-        load(f"csv:{directory}")
+        load_dataset(f"csv:{directory}")
     (directory / "boxes.csv").unlink()
     with pytest.raises(UsageError, match=r"there is no file .*boxes\.csv"):
-        load(f"csv:{directory}")
+        load_dataset(f"csv:{directory}")
     with pytest.raises(UsageError, match=r"there is no folder .*images/images"):
-        load(f"csv:{directory / 'images'}")
+        load_dataset(f"csv:{directory / 'images'}")
 
 
 # Counts of the sets' own description; classes counted from the `class` column.
@@ -134,7 +134,7 @@ def test_a_missing_column_table_or_folder_is_named(directory, text):
     ],
 )
 def test_real_sets_load_completely(name, images, boxes, classes, assets):
-    dataset = load(f"csv:{assets}/data/{name}")
+    dataset = load_dataset(f"csv:{assets}/data/{name}")
     assert len(dataset.samples) == images
     assert sum(len(s.boxes) for s in dataset.samples) == boxes
     assert len(dataset.class_names) == classes
@@ -144,5 +144,5 @@ def test_real_sets_load_completely(name, images, boxes, classes, assets):
 
 
 def test_real_imagenet_labels_are_indices_of_the_image_and_wnids_of_the_boxes(assets):
-    first = load(f"csv:{assets}/data/imagenet_dev").samples[0]
+    first = load_dataset(f"csv:{assets}/data/imagenet_dev").samples[0]
     assert (first.label, set(first.labels)) == ("472", {"n02951358"})  # canoe, in meta.csv

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 
 ALBATROSS, AUKLET = "001.Black_footed_Albatross", "002.Crested_Auklet"
@@ -24,7 +24,7 @@ def cub(photo, text, tmp_path):
 
 
 def test_left_top_width_height_become_corners(cub):
-    dataset = load(f"cub:{cub}")
+    dataset = load_dataset(f"cub:{cub}")
     a, b, c = dataset.samples
     # By hand: 6 + 25.5 and 2 + 20.
     assert a.boxes.tolist() == [[6, 2, 31.5, 22]]
@@ -37,7 +37,7 @@ def test_left_top_width_height_become_corners(cub):
 
 @pytest.mark.parametrize(("part", "names"), [("train", "a"), ("test", "bc"), ("all", "abc")])
 def test_parts_follow_the_official_split_and_keep_every_class_name(part, names, cub):
-    dataset = load(f"cub:{cub / 'CUB_200_2011'}@{part}")
+    dataset = load_dataset(f"cub:{cub / 'CUB_200_2011'}@{part}")
     assert "".join(s.image_id[-5] for s in dataset.samples) == names
     assert dataset.class_names == (ALBATROSS, AUKLET)
 
@@ -47,7 +47,7 @@ def test_a_mask_is_what_three_of_five_people_marked(place, cub, photo):
     path = photo(f"{place}/{ALBATROSS}/a.png")
     votes = np.array([[0, 51, 102, 153, 204, 255]], dtype=np.uint8)  # 0 to 5 people
     Image.fromarray(votes).save(path)
-    a, b, _ = load(f"cub:{cub}").samples
+    a, b, _ = load_dataset(f"cub:{cub}").samples
     assert a.mask().tolist() == [[False, False, False, True, True, True]]
     assert b.mask is None
 
@@ -66,12 +66,12 @@ def test_a_mask_is_what_three_of_five_people_marked(place, cub, photo):
 def test_a_broken_table_is_refused(name, content, reason, cub):
     (cub / "CUB_200_2011" / name).write_text(content)
     with pytest.raises(UsageError, match=rf"{name}.*{reason}"):
-        load(f"cub:{cub}")
+        load_dataset(f"cub:{cub}")
 
 
 def test_an_unknown_part_or_a_missing_table_is_named(cub):
     with pytest.raises(UsageError, match=r"'@val' is no part of cub: write cub:DIR@test"):
-        load(f"cub:{cub}@val")
+        load_dataset(f"cub:{cub}@val")
     (cub / "CUB_200_2011" / "images.txt").unlink()
     with pytest.raises(UsageError, match=r"there is no file .*images\.txt"):
-        load(f"cub:{cub}")
+        load_dataset(f"cub:{cub}")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradbox.datasets import LOADERS, load
+from gradbox.datasets import LOADERS, load_dataset
 from gradbox.datasets.dataset import gather
 from gradbox.datasets.layout import FORMS
 from gradbox.errors import UsageError
@@ -19,25 +19,25 @@ def sample(image_id="a.jpg", boxes=(), size=None):
 
 def test_unknown_kind_names_the_nearest_and_all_forms():
     with pytest.raises(UsageError, match=r"did you mean voc\?.*csv:DIR"):
-        load("vox:somewhere")
+        load_dataset("vox:somewhere")
 
 
 def test_a_folder_without_a_kind_is_told_what_to_type(tmp_path):
     with pytest.raises(UsageError, match=f"write folder:{tmp_path}"):
-        load(str(tmp_path))
+        load_dataset(str(tmp_path))
 
 
 @pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"scenes"}))
 def test_every_kind_refuses_a_missing_folder_and_shows_its_form(kind):
     rest = FORMS[kind].partition(":")[2].replace("DIR", "missing").replace("IMAGES", "missing")
     with pytest.raises(UsageError, match=r"there is no folder 'missing'.*write " + kind):
-        load(f"{kind}:{rest}")
+        load_dataset(f"{kind}:{rest}")
 
 
 @pytest.mark.parametrize("kind", ["coco", "imagenet", "voc"])
 def test_kinds_with_a_part_refuse_its_absence_and_show_their_form(kind, tmp_path):
     with pytest.raises(UsageError, match=f"lacks the part after '@': write {FORMS[kind]}"):
-        load(f"{kind}:{tmp_path}")
+        load_dataset(f"{kind}:{tmp_path}")
 
 
 def test_clips_what_reaches_outside_and_leaves_out_what_has_no_area(tmp_path):
@@ -94,7 +94,7 @@ def test_folder_takes_the_class_from_the_first_folder(photo, tmp_path):
     for name in ("top.jpg", "dog/1.png", "cat/b/2.jpg", "cat/.hidden.jpg"):
         photo(name)
     (tmp_path / "dog" / "notes.txt").touch()
-    dataset = load(f"folder:{tmp_path}")
+    dataset = load_dataset(f"folder:{tmp_path}")
     labels = {s.image_id: s.label for s in dataset.samples}
     assert labels == {"cat/b/2.jpg": "cat", "dog/1.png": "dog", "top.jpg": None}
     assert dataset.class_names == ("cat", "dog")
@@ -104,4 +104,4 @@ def test_folder_takes_the_class_from_the_first_folder(photo, tmp_path):
 
 def test_folder_without_images_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="no image in the folder"):
-        load(f"folder:{tmp_path}")
+        load_dataset(f"folder:{tmp_path}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 
 FIRST, SECOND = "ILSVRC2012_val_00000001", "ILSVRC2012_val_00000002"
@@ -37,7 +37,7 @@ EXPECTED = [
 @pytest.mark.parametrize("part", ["val", "loc"])
 @pytest.mark.parametrize("below", ["", "ILSVRC"])
 def test_val_and_loc_read_the_same_from_the_parent_and_from_ilsvrc(part, below, val):
-    dataset = load(f"imagenet:{val / below}@{part}")
+    dataset = load_dataset(f"imagenet:{val / below}@{part}")
     assert facts(dataset) == EXPECTED
     assert dataset.class_names == ("n01751748", "n09193705")
     assert dataset.problems == ()
@@ -48,7 +48,7 @@ def test_val_in_flat_folders_and_in_class_folders(photo, xml, tmp_path):
     photo(f"val/n09193705/{SECOND}.JPEG")
     xml(f"bbox/val/{FIRST}.xml", ("n01751748", 0, 2, 40, 30), ("n01751748", 3, 4, 5, 6))
     xml(f"bbox/val/{SECOND}.xml", ("n09193705", 7, 8, 9, 10))
-    first, second = facts(load(f"imagenet:{tmp_path}@val"))
+    first, second = facts(load_dataset(f"imagenet:{tmp_path}@val"))
     assert first == EXPECTED[0]
     assert second == (f"n09193705/{SECOND}.JPEG", *EXPECTED[1][1:])
 
@@ -56,7 +56,7 @@ def test_val_in_flat_folders_and_in_class_folders(photo, xml, tmp_path):
 @pytest.mark.parametrize("part", ["val", "loc"])
 def test_boxes_without_an_image_are_a_problem_and_a_sample(part, val):
     (val / IMAGES / f"{SECOND}.JPEG").unlink()
-    dataset = load(f"imagenet:{val}@{part}")
+    dataset = load_dataset(f"imagenet:{val}@{part}")
     assert facts(dataset) == EXPECTED
     assert "no such file" in dataset.problems[0]
 
@@ -64,7 +64,7 @@ def test_boxes_without_an_image_are_a_problem_and_a_sample(part, val):
 @pytest.mark.parametrize("part", ["val", "loc"])
 def test_an_image_without_boxes_is_a_problem_and_a_sample(part, val, photo):
     photo(f"{IMAGES}/ILSVRC2012_val_00000003.JPEG")
-    dataset = load(f"imagenet:{val}@{part}")
+    dataset = load_dataset(f"imagenet:{val}@{part}")
     assert facts(dataset)[2] == ("ILSVRC2012_val_00000003.JPEG", [], (), None)
     assert "without boxes" in dataset.problems[0]
 
@@ -80,7 +80,7 @@ def test_folders_scale_from_the_size_that_the_annotator_saw(annotations, photo, 
     # Shown at 40x30, stored at 80x90: x doubles and y triples. The word is the folder's wnid.
     xml(f"{annotations}/n02092002/n02092002_1.xml", ("Scottish_deerhound", 1, 2, 30, 20))
     xml(f"{annotations}/n01440764/n01440764_1.xml", ("n01440764", 0, 0, 40, 30))
-    dataset = load(f"imagenet:{tmp_path / train}@folders")
+    dataset = load_dataset(f"imagenet:{tmp_path / train}@folders")
     assert facts(dataset) == [
         ("n01440764/n01440764_1.JPEG", [[0, 0, 40, 30]], ("n01440764",), "n01440764"),
         ("n02092002/n02092002_1.JPEG", [[2, 6, 60, 60]], ("n02092002",), "n02092002"),
@@ -93,7 +93,7 @@ def test_folders_scale_from_the_size_that_the_annotator_saw(annotations, photo, 
 def test_folders_without_annotations_are_classes_alone(photo, tmp_path):
     photo("n01440764/a.JPEG")
     photo("loose.JPEG")
-    dataset = load(f"imagenet:{tmp_path}@folders")
+    dataset = load_dataset(f"imagenet:{tmp_path}@folders")
     assert facts(dataset) == [
         ("loose.JPEG", [], (), None),
         ("n01440764/a.JPEG", [], (), "n01440764"),
@@ -105,12 +105,12 @@ def test_folders_without_annotations_are_classes_alone(photo, tmp_path):
 def test_folders_keep_boxes_of_an_image_that_cannot_be_read(text, xml, tmp_path):
     text("n01440764/a.JPEG", "no image")
     xml("Annotation/n01440764/a.xml", ("n01440764", 1, 2, 3, 4))
-    assert load(f"imagenet:{tmp_path}@folders").samples[0].boxes.tolist() == [[1, 2, 3, 4]]
+    assert load_dataset(f"imagenet:{tmp_path}@folders").samples[0].boxes.tolist() == [[1, 2, 3, 4]]
 
 
 def test_an_unknown_part_is_told_what_to_type(val):
     with pytest.raises(UsageError, match=r"did you mean loc\?.*imagenet:DIR@val, @loc or @folders"):
-        load(f"imagenet:{val}@locs")
+        load_dataset(f"imagenet:{val}@locs")
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_an_unknown_part_is_told_what_to_type(val):
 def test_a_broken_solution_file_is_refused(content, reason, val, text):
     text("LOC_val_solution.csv", content)
     with pytest.raises(UsageError, match=rf"LOC_val_solution\.csv.*{reason}"):
-        load(f"imagenet:{val}@loc")
+        load_dataset(f"imagenet:{val}@loc")
 
 
 def test_a_missing_solution_file_is_named(val):
     (val / "LOC_val_solution.csv").unlink()
     with pytest.raises(UsageError, match=r"there is no file .*LOC_val_solution\.csv"):
-        load(f"imagenet:{val}@loc")
+        load_dataset(f"imagenet:{val}@loc")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 
 
@@ -20,7 +20,7 @@ def devkit(request, photo, xml, text, tmp_path):
 
 
 def test_inclusive_pixels_from_one_become_half_open_from_zero(devkit):
-    dataset = load(f"voc:{devkit}@2007/test")
+    dataset = load_dataset(f"voc:{devkit}@2007/test")
     dog, cat = dataset.samples
     # By hand: the whole 40x30 image but its first row; a box of the single pixel 9 has area 1.
     assert dog.boxes.tolist() == [[0, 1, 40, 30]]
@@ -37,33 +37,33 @@ def test_inclusive_pixels_from_one_become_half_open_from_zero(devkit):
 
 
 def test_difficult_objects_on_request(devkit):
-    dog = load(f"voc:{devkit}@2007/test,difficult").samples[0]
+    dog = load_dataset(f"voc:{devkit}@2007/test,difficult").samples[0]
     assert (dog.labels, dog.label) == (("dog", "person"), None)
     assert dog.boxes[1].tolist() == [4, 5, 7, 8]
 
 
 def test_the_folder_may_be_the_devkit_or_the_year_itself(devkit):
     base = next(devkit.rglob("VOC2007"))
-    expected = [s.image_id for s in load(f"voc:{devkit}@2007/test").samples]
+    expected = [s.image_id for s in load_dataset(f"voc:{devkit}@2007/test").samples]
     for directory in (base, base.parent):
-        assert [s.image_id for s in load(f"voc:{directory}@2007/test").samples] == expected
+        assert [s.image_id for s in load_dataset(f"voc:{directory}@2007/test").samples] == expected
 
 
 def test_an_unknown_split_names_those_there_are(devkit):
     with pytest.raises(UsageError, match=r"there is no split .*tst\.txt.*splits: test$"):
-        load(f"voc:{devkit}@2007/tst")
+        load_dataset(f"voc:{devkit}@2007/tst")
 
 
 def test_the_year_has_to_be_there(devkit):
     base = next(devkit.rglob("VOC2007"))
     with pytest.raises(UsageError, match="VOC2012"):
-        load(f"voc:{base}@2012/test")
+        load_dataset(f"voc:{base}@2012/test")
 
 
 @pytest.mark.parametrize("part", ["2007", "/test", "2007/", "2007/test,easy", "2007/test,"])
 def test_a_wrong_part_is_told_what_to_type(part, devkit):
     with pytest.raises(UsageError, match=r"write YEAR/SPLIT.*voc:DIR@2007/test"):
-        load(f"voc:{devkit}@{part}")
+        load_dataset(f"voc:{devkit}@{part}")
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_a_wrong_part_is_told_what_to_type(part, devkit):
 def test_a_broken_annotation_is_named(content, reason, devkit):
     next(devkit.rglob("000001.xml")).write_text(content)
     with pytest.raises(UsageError, match=rf"000001\.xml.*{reason}"):
-        load(f"voc:{devkit}@2007/test")
+        load_dataset(f"voc:{devkit}@2007/test")
 
 
 def test_missing_annotations_and_images_are_problems(devkit):
     next(devkit.rglob("000001.xml")).unlink()
     next(devkit.rglob("000002.jpg")).unlink()
-    dataset = load(f"voc:{devkit}@2007/test")
+    dataset = load_dataset(f"voc:{devkit}@2007/test")
     assert len(dataset.samples) == 2
     assert dataset.problems == (
         "1 of 2 images listed, but there is no such file, such as 000002.jpg",

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from estimates import stacked
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.preprocessing import StandardScaler
@@ -262,6 +263,6 @@ def test_quantiles_find_a_bright_box_anywhere(options: Ridge | Sgd, tmp_path: Pa
     fitted.save(tmp_path / "box.safetensors")
     regressor = Regressor.load(tmp_path / "box.safetensors")
     assert (regressor.features, regressor.grid) == ("quantiles", None)
-    boxes, _ = regressor.estimate(maps[40:], [Frame.squash((100, 100), (SIZE, SIZE))] * 40)
+    boxes, _ = stacked(regressor.estimate(maps[40:], [Frame.squash((100, 100), (SIZE, SIZE))] * 40))
     constant = np.abs(targets[:40].mean(axis=0) - targets[40:]).mean()
     assert np.abs(boxes / 100 - targets[40:]).mean() < 0.6 * constant

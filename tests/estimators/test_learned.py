@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from estimates import stacked
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from gradbox.boxes import choose
 from gradbox.errors import UsageError
+from gradbox.estimators import ESTIMATORS
 from gradbox.estimators.features import n_features
-from gradbox.estimators.learned import FORMAT, Origin, Regressor, Ridge, choose
-from gradbox.estimators.untrained import ESTIMATORS
+from gradbox.estimators.learned import FORMAT, Origin, Regressor, Ridge
 from gradbox.geometry import Frame
 from gradbox.specs import build, canonical
 
@@ -47,7 +49,7 @@ def test_corners_are_shares_of_the_input(regressor: Regressor):
     # By hand: the top left cell of 4 x 4 pixels holds 1/4 of the sum, on average 1/16 a pixel;
     # divided by the scale 0.5 this is xmin = 1/8 of the input, 25 of 200 original pixels.
     heatmap = np.ones((1, 4, 4), dtype=np.float32)
-    boxes, scores = regressor.estimate(heatmap, [Frame.squash((100, 200), (4, 4))])
+    boxes, scores = stacked(regressor.estimate(heatmap, [Frame.squash((100, 200), (4, 4))]))
     np.testing.assert_allclose(boxes, [[25, 25, 200, 75]])
     assert scores[0] == pytest.approx(7 / 8 / 2)
 
@@ -63,7 +65,7 @@ def test_corners_are_shares_of_the_input(regressor: Regressor):
 def test_corners_that_make_no_box_are_repaired(regressor: Regressor, bias, expected):
     bent = replace(regressor, weights=np.zeros((4, 4)), bias=np.array(bias))
     heatmap = np.ones((1, 4, 4), dtype=np.float32)
-    boxes, _ = bent.estimate(heatmap, [Frame.squash((100, 100), (4, 4))])
+    boxes, _ = stacked(bent.estimate(heatmap, [Frame.squash((100, 100), (4, 4))]))
     assert boxes.tolist() == [expected]
 
 
@@ -86,19 +88,19 @@ def test_a_spec_with_a_file_uses_it(regressor: Regressor, tmp_path: Path):
     heatmaps = np.random.default_rng(0).random((2, 4, 4), dtype=np.float32)
     frames = [Frame.squash((100, 200), (4, 4))] * 2
     for text in (f"ridge('{path}')", f"sgd(file='{path}')", f"ridge('{path}', grid=2)"):
-        boxes, _ = build(text, ESTIMATORS).estimate(heatmaps, frames)
-        np.testing.assert_array_equal(boxes, regressor.estimate(heatmaps, frames)[0])
+        boxes, _ = stacked(build(text, ESTIMATORS).estimate(heatmaps, frames))
+        np.testing.assert_array_equal(boxes, stacked(regressor.estimate(heatmaps, frames))[0])
     for other in ("grid=14", "features=quantiles"):
         with pytest.raises(UsageError, match=rf"grid=2, not {other}"):
-            build(f"ridge('{path}', {other})", ESTIMATORS).estimate(heatmaps, frames)
+            stacked(build(f"ridge('{path}', {other})", ESTIMATORS).estimate(heatmaps, frames))
 
 
 def test_an_unfitted_spec_says_how_to_fit_it():
     assert Ridge().grid == 14
     with pytest.raises(UsageError, match=r"gradbox fit .* 'ridge\(grid=7\)'"):
-        Ridge(grid=7).estimate(np.ones((1, 8, 8), dtype=np.float32), [])
+        stacked(Ridge(grid=7).estimate(np.ones((1, 8, 8), dtype=np.float32), []))
     with pytest.raises(UsageError, match=r"gradbox fit .* 'ridge\(features=quantiles\)'"):
-        Ridge(features="quantiles").estimate(np.ones((1, 8, 8), dtype=np.float32), [])
+        stacked(Ridge(features="quantiles").estimate(np.ones((1, 8, 8), dtype=np.float32), []))
     with pytest.raises(ValueError, match="grid=7"):
         Ridge(grid=7, features="quantiles")
 

@@ -90,7 +90,7 @@ def test_the_data_set_loaders_read_the_same_boxes(tmp_path_factory, name, images
     found = localizations(images, "folder {0}/a.png")
     out = with_images(found, tmp_path_factory)
     path = written(name, found, out)
-    samples = datasets.load(SPECS[name].format(out=out, path=path)).samples
+    samples = datasets.load_dataset(SPECS[name].format(out=out, path=path)).samples
     for one, sample in zip(found, samples, strict=True):
         assert sample.image_id == one.image_id
         assert sample.labels == names_of(one)

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from gradbox.errors import ImageError, UsageError
-from gradbox.images.decode import IMAGE_SUFFIXES, MAX_PIXELS, find_images, is_blank, load_rgb
+from gradbox.images.decode import MAX_PIXELS, is_blank, load_rgb
+from gradbox.images.find import IMAGE_SUFFIXES, find_images
 
 RED, GREEN, BLUE, WHITE = [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]
 KNOWN = np.array([[RED, GREEN, BLUE], [WHITE, [0, 0, 0], [10, 120, 230]]], np.uint8)  # (2, 3, 3)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from gradbox.attribution.gradients import input_gradient
-from gradbox.attribution.maps import MapLocalizer
+from gradbox.attribution.localizer import MapLocalizer
 from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
 from gradbox.attribution.targets import class_score
-from gradbox.estimators.untrained import BoxEstimator, Mass, TopFraction
+from gradbox.estimators import BoxEstimator
+from gradbox.estimators.untrained import Mass, TopFraction
 from gradbox.images.decode import load_rgb
 from gradbox.localization import Localization
 from gradbox.models.classifier import Classifier

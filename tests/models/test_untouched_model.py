@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager, nullcontext
 import networks
 import pytest
 import torch
+from examples import examples
 from torch import nn
 
 from gradbox.attribution.gradients import Outputs
-from gradbox.attribution.maps import MapLocalizer
+from gradbox.attribution.localizer import MapLocalizer
 from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
 from gradbox.estimators.untrained import Mass
-from gradbox.methods import METHODS, build_method
+from gradbox.methods import METHODS, ready
 
 SIZE = (32, 32)
 HOOKS = (
@@ -77,7 +78,11 @@ def check(net: nn.Module, run: Callable[[], object]) -> None:
     assert {key for key in before if before[key] != after[key]} == set()
 
 
-METHOD_TEXTS = [*METHODS, "sensitivity(target=layer_mean)", "sensitivity(score=probability)"]
+METHOD_TEXTS = [
+    *examples(METHODS),
+    "sensitivity(target=layer_mean)",
+    "sensitivity(score=probability)",
+]
 
 
 @pytest.mark.parametrize("mode", [nullcontext, torch.no_grad, torch.inference_mode])
@@ -90,7 +95,7 @@ def test_every_method_leaves_the_module_and_torchs_settings(
 
     def run() -> None:
         classifier = networks.classifier(net, dtype="float32", size=SIZE)
-        found = build_method(method, None, classifier).localizer.localize(batch, details=True)
+        found = ready(method, None, classifier).localizer.localize(batch, details=True)
         assert len(found) == 3
         assert state_of(classifier.module)["hooks"] == hooks_of_a_copy
 
@@ -107,7 +112,7 @@ def test_a_layer_that_raises_leaves_the_module_too(method: str, error: type[Base
 
     def run() -> None:
         classifier = networks.classifier(net, dtype="float32", size=SIZE, layer="features")
-        localizer = build_method(method, None, classifier).localizer
+        localizer = ready(method, None, classifier).localizer
         with pytest.raises(error, match="was run"):
             localizer.localize(networks.batch(networks.pixels(2, SIZE), labels=[(0,), (1,)]))
         assert not any(hook.__module__.startswith("gradbox") for hook in hooks(classifier.module))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from estimates import stacked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -31,7 +32,7 @@ def frames(draw: st.DrawFn, size: tuple[int, int]) -> Frame:
 @given(st.data(), heatmaps, map_estimators | st.just(Center()) | st.just(Whole()))
 def test_boxes_lie_inside_the_image_and_scores_between_0_and_1(data, maps, estimator):
     chosen = [data.draw(frames(maps.shape[1:])) for _ in maps]
-    boxes, scores = estimator.estimate(maps, chosen)
+    boxes, scores = stacked(estimator.estimate(maps, chosen))
     limits = np.array([frame.original[::-1] for frame in chosen])
     assert (boxes[:, :2] >= 0).all()
     assert (boxes[:, 2:] <= limits).all()
@@ -44,8 +45,8 @@ def test_boxes_lie_inside_the_image_and_scores_between_0_and_1(data, maps, estim
 def test_boxes_do_not_depend_on_the_scale_of_the_map(maps, estimator, power):
     # Powers of two scale float32 without rounding.
     frame = Frame.squash((100, 150), maps.shape[1:])
-    boxes, scores = estimator.estimate(maps, [frame] * 2)
-    scaled, scaled_scores = estimator.estimate(maps * np.float32(2.0**power), [frame] * 2)
+    boxes, scores = stacked(estimator.estimate(maps, [frame] * 2))
+    scaled, scaled_scores = stacked(estimator.estimate(maps * np.float32(2.0**power), [frame] * 2))
     np.testing.assert_allclose(scaled, boxes, atol=1e-9)
     np.testing.assert_allclose(scaled_scores, scores)
 
@@ -59,8 +60,10 @@ def test_boxes_do_not_depend_on_the_scale_of_the_map(maps, estimator, power):
 def test_a_mirrored_map_has_the_mirrored_box(maps, estimator):
     height, width = maps.shape[1:]
     frame = Frame.squash((height, width), (height, width))
-    (xmin, ymin, xmax, ymax), _ = (part.T for part in estimator.estimate(maps, [frame] * 2))
-    mirrored, _ = estimator.estimate(np.ascontiguousarray(maps[:, :, ::-1]), [frame] * 2)
+    (xmin, ymin, xmax, ymax), _ = (
+        part.T for part in stacked(estimator.estimate(maps, [frame] * 2))
+    )
+    mirrored, _ = stacked(estimator.estimate(np.ascontiguousarray(maps[:, :, ::-1]), [frame] * 2))
     expected = np.stack([width - xmax, ymin, width - xmin, ymax], axis=1)
     np.testing.assert_allclose(mirrored, expected, atol=1e-9)
 
@@ -69,6 +72,6 @@ def test_smoothing_keeps_the_mirror_image():
     # Values without ties, so that rounding in the smoothing cannot change which pixels are kept.
     maps = np.random.default_rng(0).random((4, 60, 90), dtype=np.float32)
     frame = Frame.squash((60, 90), (60, 90))
-    box = TopFraction(0.2, 10.0).estimate(maps, [frame] * 4)[0]
-    mirrored = TopFraction(0.2, 10.0).estimate(maps[:, :, ::-1].copy(), [frame] * 4)[0]
+    box = stacked(TopFraction(0.2, 10.0).estimate(maps, [frame] * 4))[0]
+    mirrored = stacked(TopFraction(0.2, 10.0).estimate(maps[:, :, ::-1].copy(), [frame] * 4))[0]
     assert mirrored[:, [0, 2]] == pytest.approx(90 - box[:, [2, 0]])

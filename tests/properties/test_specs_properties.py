@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.errors import UsageError
+from gradbox.estimators import ESTIMATORS
 from gradbox.estimators.learned import Ridge, Sgd
-from gradbox.estimators.untrained import ESTIMATORS, Center, Mass, TopFraction, Whole
+from gradbox.estimators.untrained import Center, Mass, TopFraction, Whole
 from gradbox.methods import METHODS
 from gradbox.specs import Spec, build, canonical, parse
 

@@ -8,7 +8,8 @@ import pytest
 
 from gradbox.errors import ImageError, UsageError
 from gradbox.localization import Localization, Region
-from gradbox.results.run_folder import from_line, open_run, read_predictions, to_line
+from gradbox.results.predictions import from_line, read_predictions, to_line
+from gradbox.results.run_folder import open_run
 
 
 def localization() -> Localization:

@@ -15,7 +15,7 @@ from gradbox import cli
 from gradbox.boxes import iou
 from gradbox.models.classifier import Classifier
 from gradbox.runs.comparison import compare
-from gradbox.datasets import load
+from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 from gradbox.runs.execution import Report, Running
 from gradbox.geometry import Frame
@@ -42,7 +42,7 @@ def table(out: Path) -> dict[str, Any]:
 
 
 def run(discs: Path, network: Classifier, out: Path, runs: Sequence[str], **how: Any) -> Report:
-    return compare(load(f"csv:{discs}"), [network], out, runs=runs, **how)
+    return compare(load_dataset(f"csv:{discs}"), [network], out, runs=runs, **how)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_each_run_is_what_evaluate_gives(discs: Path, network: Classifier, tmp_p
     for i, text in enumerate((MASS, TOP, attention)):
         method, box = text.split(" | ")
         alone = tmp_path / f"alone{i}"
-        report = evaluate(load(f"csv:{discs}"), network, alone, method=method, box=box)
+        report = evaluate(load_dataset(f"csv:{discs}"), network, alone, method=method, box=box)
         assert report.metrics is not None
         folder = tmp_path / "all" / rows[text]["folder"]
         for name in ("predictions.jsonl", "images.sha256"):
@@ -137,7 +137,7 @@ def test_a_box_is_learned_on_the_other_part(
 def test_twins_across_the_parts_are_named_and_not_fitted_on(
     discs: Path, network: Classifier, tmp_path: Path
 ) -> None:
-    dataset = load(f"csv:{discs}")
+    dataset = load_dataset(f"csv:{discs}")
     scored, fitted = (
         next(iter(Part(shares=(0.5, 0.5), number=n).of(dataset.samples))).image_id for n in (2, 1)
     )
@@ -210,14 +210,14 @@ DAM = "dam(percentile=90, dilations=2, erosions=2)"
 
 def scenes(out: Path, runs: Sequence[str]) -> dict[str, Any]:
     """Four scenes, which have true masks, with the classifier that is built in."""
-    compare(load("scenes:4,seed=11"), [load_classifier(SCENES, device="cpu")], out, runs=runs)
+    compare(load_dataset("scenes:4,seed=11"), [load_classifier(SCENES, device="cpu")], out, runs=runs)
     return table(out)
 
 
 def test_masks_of_scenes_are_scored_as_evaluate_scores_them(tmp_path: Path) -> None:
     found = scenes(tmp_path / "all", [DAM, MASS])
     rows = {row["run"]: row for row in found["runs"]}
-    dataset, classifier = load("scenes:4,seed=11"), load_classifier(SCENES, device="cpu")
+    dataset, classifier = load_dataset("scenes:4,seed=11"), load_classifier(SCENES, device="cpu")
     for text, kinds in ((DAM, {"mask", "box_filled"}), (MASS, {"box_filled"})):
         method, _, box = text.partition(" | ")
         report = evaluate(dataset, classifier, tmp_path / method, method=method, box=box or None)
@@ -255,7 +255,7 @@ def with_masks(discs: Path) -> str:
 def test_masks_are_scored_on_the_images_that_failed_in_no_run(
     discs: Path, network: Classifier, tmp_path: Path
 ) -> None:
-    dataset = load(with_masks(discs))
+    dataset = load_dataset(with_masks(discs))
     (discs / "images" / "03.png").write_text("no image")
     compare(dataset, [network], tmp_path / "out", runs=[MASS, "sensitivity | whole"])
     found = table(tmp_path / "out")
@@ -280,7 +280,7 @@ def stored(folder: Path, size: tuple[int, int], n: int = 6) -> tuple[Any, list[S
     """Maps of 56 x 56 that are 1 inside the true box of a 112 x 112 image and 0 outside."""
     rng = np.random.default_rng(0)
     ids = [f"{i}.png" for i in range(n)]
-    store = create_maps(folder, ids, size, {})
+    store = create_maps(folder, ids, {})
     samples, truth = [], {}
     for image_id in ids:
         x, y, w, h = (int(v) for v in (*rng.integers(0, 20, 2), *rng.integers(16, 30, 2)))
@@ -320,7 +320,7 @@ def test_held_out_takes_each_halfs_threshold_from_the_other(tmp_path: Path) -> N
 
 def test_a_cropped_map_is_put_where_the_crop_was(tmp_path: Path) -> None:
     """The crop's map lies in the middle of the image: its box is the crop's in the frame."""
-    store = create_maps(tmp_path, ["a.png"], (56, 56), {})
+    store = create_maps(tmp_path, ["a.png"], {})
     store.put("a.png", np.pad(np.ones((28, 28)), 14))
     truth = {"a.png": np.array([[56.0, 56.0, 168.0, 168.0]])}
     sample = Sample(image_id="a.png", source="-", size=(224, 224))
@@ -340,7 +340,7 @@ def test_a_cropped_map_is_put_where_the_crop_was(tmp_path: Path) -> None:
 
 def test_the_maps_of_dam_are_saved_and_scored_too(tmp_path: Path) -> None:
     running = Running(save_maps=tmp_path / "maps")
-    dataset, classifier = load("scenes:4,seed=11"), load_classifier(SCENES, device="cpu")
+    dataset, classifier = load_dataset("scenes:4,seed=11"), load_classifier(SCENES, device="cpu")
     runs = ["dam", "dam | mass", "dam(abstain=1)"]
     compare(dataset, [classifier], tmp_path / "out", runs=runs, running=running)
     # One set of maps a method; that of an image without an answer is there, too.
@@ -349,5 +349,5 @@ def test_the_maps_of_dam_are_saved_and_scored_too(tmp_path: Path) -> None:
 
 def test_a_model_given_twice_is_refused(discs: Path, network: Classifier, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="given twice"):
-        compare(load(f"csv:{discs}"), [network, network], tmp_path / "out", runs=[MASS])
+        compare(load_dataset(f"csv:{discs}"), [network, network], tmp_path / "out", runs=[MASS])
     assert not (tmp_path / "out").exists()

@@ -15,8 +15,6 @@ from gradbox.scores.masks import (
     filled_box,
     mask_iou,
     oracle_iou,
-    pixel_precision,
-    pixel_recall,
 )
 
 TRUTH = np.array([[1, 1, 0], [1, 1, 0]], dtype=bool)
@@ -27,14 +25,14 @@ NOTHING = np.zeros((2, 3), dtype=bool)
 def test_ratios_by_hand() -> None:
     # one pixel shared, two predicted, four true, five in either
     assert mask_iou(PREDICTED, TRUTH) == 1 / 5
-    assert pixel_precision(PREDICTED, TRUTH) == 1 / 2
-    assert pixel_recall(PREDICTED, TRUTH) == 1 / 4
+    assert Overlap.of(PREDICTED, TRUTH).precision == 1 / 2
+    assert Overlap.of(PREDICTED, TRUTH).recall == 1 / 4
 
 
 def test_an_empty_denominator_gives_zero() -> None:
     assert mask_iou(NOTHING, NOTHING) == 0
-    assert pixel_precision(NOTHING, TRUTH) == 0
-    assert pixel_recall(TRUTH, NOTHING) == 0
+    assert Overlap.of(NOTHING, TRUTH).precision == 0
+    assert Overlap.of(TRUTH, NOTHING).recall == 0
 
 
 def test_means_weigh_images_and_pooled_ratios_weigh_pixels_by_hand() -> None:

@@ -1,26 +1,29 @@
 """wsolevaluation's protocol: hand-made maps for each of its conventions, brute force for PxAP."""
 
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
 from gradbox.boxes import as_boxes
-from gradbox.errors import ImageError, UsageError
-from gradbox.scores.wsol.files import Metadata, load_mask, score_boxes, score_masks
+from gradbox.errors import UsageError
 from gradbox.scores.wsol.protocol import (
     MAX_BOX_ACC,
     MAX_BOX_ACC_V2,
     SIDE,
     BoxAccuracy,
     PixelAveragePrecision,
-    boxes_above,
+    _boxes_at_levels,
+    _quantized,
     check_scoremap,
     resize_boxes,
     scoremap_of,
 )
+
+
+def boxes_above(scoremap: np.ndarray, threshold: float, all_contours: bool) -> np.ndarray:
+    """The boxes around what is above a share of the maximum; the largest contour's comes first."""
+    (boxes,) = _boxes_at_levels(*_quantized(scoremap, np.array([threshold])))
+    return boxes if all_contours else boxes[:1]
 
 
 def frame(*blocks: tuple[int, int, int, int, float]) -> np.ndarray:
@@ -214,99 +217,3 @@ def test_pxap_without_true_pixels_is_none() -> None:
     nothing = np.zeros((2, 2), dtype=bool)
     assert PixelAveragePrecision.empty().value is None
     assert PixelAveragePrecision.empty().add(np.ones((2, 2)), nothing, nothing).value is None
-
-
-@pytest.fixture
-def box_split(tmp_path: Path) -> Path:
-    (tmp_path / "image_ids.txt").write_text("val/a.jpg\nval/b.jpg\n")
-    (tmp_path / "class_labels.txt").write_text("val/a.jpg,0\nval/b.jpg,7\n")
-    (tmp_path / "image_sizes.txt").write_text("val/a.jpg,448,224\nval/b.jpg,224,224\n")
-    (tmp_path / "localization.txt").write_text(
-        "val/a.jpg,20,10,40,20\nval/b.jpg,0,0,5,5\nval/a.jpg,100,100,200,200\n"
-    )
-    (tmp_path / "maps/val").mkdir(parents=True)
-    found = frame((10, 10, 20, 20, 1.0))  # image a's first box: x is halved by the frame
-    for name in ("a", "b"):
-        np.save(tmp_path / f"maps/val/{name}.jpg.npy", found.astype(np.float32))
-    return tmp_path
-
-
-def test_a_folder_of_maps_is_scored_against_boxes(box_split: Path) -> None:
-    metadata = Metadata.read(box_split)
-    assert metadata.image_ids == ("val/a.jpg", "val/b.jpg")
-    assert metadata.labels == {"val/a.jpg": 0, "val/b.jpg": 7}
-    assert metadata.sizes["val/a.jpg"] == (224, 448)
-    assert metadata.boxes["val/a.jpg"].tolist() == [[20, 10, 40, 20], [100, 100, 200, 200]]
-    state = score_boxes(metadata, box_split / "maps", MAX_BOX_ACC, interval=0.1)
-    assert (state.n, state.maximum) == (2, 0.5)
-
-
-def test_a_map_that_cannot_be_used_is_named(box_split: Path) -> None:
-    metadata, maps = Metadata.read(box_split), box_split / "maps"
-    for bad in (np.zeros((7, 7)), np.full((SIDE, SIDE), 2.0)):
-        np.save(maps / "val/b.jpg.npy", bad)
-        with pytest.raises(ImageError, match=r"val/b\.jpg\.npy"):
-            score_boxes(metadata, maps, MAX_BOX_ACC, interval=0.1)
-    (maps / "val/b.jpg.npy").unlink()
-    with pytest.raises(ImageError, match=r"val/b\.jpg\.npy"):
-        score_boxes(metadata, maps, MAX_BOX_ACC, interval=0.1)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("localization.txt", "val/a.jpg,1,2,3\n"),
-        ("localization.txt", "val/a.jpg,9,2,3,4\n"),
-        ("class_labels.txt", "val/a.jpg,cat\n"),
-        ("image_sizes.txt", "val/a.jpg,448\n"),
-    ],
-)
-def test_a_broken_annotation_file_is_a_wrong_call(box_split: Path, name: str, text: str) -> None:
-    (box_split / name).write_text(text)
-    with pytest.raises(UsageError, match="not wsolevaluation's"):
-        Metadata.read(box_split)
-
-
-def test_a_missing_annotation_file_is_a_wrong_call(box_split: Path) -> None:
-    (box_split / "image_sizes.txt").unlink()
-    with pytest.raises(UsageError, match=r"image_sizes\.txt is missing"):
-        Metadata.read(box_split)
-
-
-def test_a_folder_of_maps_is_scored_against_masks(tmp_path: Path) -> None:
-    (tmp_path / "image_ids.txt").write_text("a.jpg\nb.jpg\n")
-    (tmp_path / "class_labels.txt").write_text("a.jpg,0\nb.jpg,0\n")
-    (tmp_path / "localization.txt").write_text(
-        "a.jpg,a1.png,ai.png\na.jpg,a2.png,\nb.jpg,b1.png,\n"
-    )
-    blocks = {
-        "a1.png": (0, 0, 50, 100),
-        "a2.png": (50, 0, 100, 100),
-        "ai.png": (0, 0, 224, 112),
-        "b1.png": (0, 0, 224, 224),
-    }
-    for name, (x0, y0, x1, y1) in blocks.items():
-        cv2.imwrite(str(tmp_path / name), frame((x0, y0, x1, y1, 255.0)).astype(np.uint8))
-    np.save(tmp_path / "a.jpg.npy", frame((0, 0, 100, 112, 1.0)))
-    np.save(tmp_path / "b.jpg.npy", frame())
-    metadata = Metadata.read(tmp_path)
-    assert metadata.masks == {"a.jpg": (("a1.png", "a2.png"), "ai.png"), "b.jpg": (("b1.png",), "")}
-    state = score_masks(metadata, tmp_path, tmp_path, interval=0.1)
-    # a: 100 * 100 true pixels at 1, what else is at 1 is ignored, 112 rows of others at 0;
-    # b: all 224 * 224 true pixels at 0
-    assert state.inside[10] == 100 * 100
-    assert (state.inside[0], state.outside.tolist()) == (224 * 224, [112 * 224] + [0] * 11)
-    # precision 1 up to the recall of a's pixels, then all pixels at once
-    true, every = 100 * 100 + 224 * 224, 100 * 100 + 224 * 224 + 112 * 224
-    assert state.value == pytest.approx(1e4 / true + (true / every) * (1 - 1e4 / true))
-
-
-def test_masks_are_resized_without_new_edges(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "mask.png"), np.array([[255, 0], [0, 0]], dtype=np.uint8))
-    assert np.array_equal(load_mask(tmp_path / "mask.png"), frame((0, 0, 112, 112, 1.0)) > 0)
-
-
-def test_an_unreadable_mask_is_named(tmp_path: Path) -> None:
-    (tmp_path / "mask.png").write_bytes(b"not a picture")
-    with pytest.raises(ImageError, match=r"mask\.png"):
-        load_mask(tmp_path / "mask.png")

@@ -1,4 +1,4 @@
-"""The one derivative: the gradient of one scalar an image with regard to the network's input.
+"""The one derivative: the gradient of one scalar per image with regard to the network's input.
 
 The only file that touches autograd and hooks. `forward` records what a target needs, `gradient`
 differentiates it, `input_gradient` does both.
@@ -39,7 +39,7 @@ class Outputs:
 
 
 Target = Callable[[Outputs], Tensor]
-"""Gives one scalar an image, (b,): what `input_gradient` differentiates."""
+"""Gives one scalar per image, (b,): what `input_gradient` differentiates."""
 
 
 def input_gradient(
@@ -51,21 +51,21 @@ def input_gradient(
     head: bool = True,
     rule: Rule = "plain",
 ) -> Float[Tensor, "b 3 h w"]:
-    """Attribution: the derivative of one scalar an image with regard to its normalized pixels.
+    """Attribution: the derivative of one scalar per image with regard to its normalized pixels.
 
     Paper A, A1 and A2, and paper B, B2, are this function with another target and rule.
 
     Args:
         classifier: the network; it is left as it was.
         images: normalized input, for instance `classifier.normalize(pixels)`.
-        target: from the recorded outputs to one scalar an image (b,).
+        target: from the recorded outputs to one scalar per image (b,).
         layers: names of the layers whose activations the target reads.
         head: False stops the forward pass at the last of `layers`.
         rule: "plain", or "guided" for guided backpropagation at every ReLU.
 
     Raises:
         UsageError: an unknown layer, the guided rule for a network without ReLUs, or a target that
-            is not one scalar an image.
+            is not one scalar per image.
     """
     outputs = forward(classifier, images, layers=layers, head=head, rule=rule)
     return gradient(scalars_of(target, outputs), outputs.images)
@@ -115,14 +115,14 @@ def scalars_of(target: Target, outputs: Outputs) -> Float[Tensor, "b"]:
     """What the target makes of a forward pass.
 
     Raises:
-        UsageError: it is not one scalar an image, or does not depend on the images.
+        UsageError: it is not one scalar per image, or does not depend on the images.
     """
     with differentiable():
         scalars = target(outputs)
     count = len(outputs.images)
     if not isinstance(scalars, Tensor) or scalars.shape != (count,):
         raise UsageError(
-            f"the target returned {_what(scalars)}: it gives one number an image, here ({count},)"
+            f"the target returned {_what(scalars)}: it gives one number per image, here ({count},)"
         )
     if not scalars.requires_grad:
         raise UsageError("the target does not depend on the images: there is nothing to derive")

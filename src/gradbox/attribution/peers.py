@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from gradbox.attribution.gradients import as_logits, differentiable
 from gradbox.attribution.heatmaps import Reduce, reduce_channels
 from gradbox.attribution.layers import Layer, last_convolutional_layer
-from gradbox.attribution.maps import MapsOfImage, label_maps, slots
+from gradbox.attribution.maps import MapMaker, MapsOfImage, label_maps, slots
+from gradbox.attribution.method import MapMethod
 from gradbox.attribution.targets import labels_to_locate
 from gradbox.errors import UsageError, nearest
 from gradbox.localization import Batch
@@ -31,7 +32,7 @@ Library = Literal["captum", "pytorch_grad_cam", "torchcam"]
 
 
 @dataclass(frozen=True)
-class Peer:
+class Peer(MapMethod):
     """A heat map of another library: `library` captum, pytorch_grad_cam or torchcam.
 
     `name` is the library's own name of the method, such as Saliency or GradCAM. `layer` overrides
@@ -52,8 +53,28 @@ class Peer:
                 f"{nearest(self.name, known)}; known: {', '.join(known)}"
             )
 
+    def layers(self, classifier: Classifier) -> Sequence[Layer]:
+        """The layer that the method looks into, none where it looks into none.
 
-@dataclass(frozen=True, eq=False)
+        Raises:
+            UsageError: the layer has no rows and columns.
+        """
+        if self.name in _WITHOUT_LAYER:
+            return ()
+        layer = last_convolutional_layer(classifier.with_layer(self.layer))
+        if len(layer.shape) != 3:
+            raise UsageError(
+                f"{self.name} of {self.library} needs a layer of rows and columns "
+                f"and {layer} has none: use a convolutional network or captum's Saliency"
+            )
+        return [layer]
+
+    def maps(self, classifier: Classifier) -> MapMaker:
+        """The library's maps of this classifier."""
+        return PeerMaps(self, classifier)
+
+
+@dataclass(frozen=True)
 class PeerMaps:
     """Another library's heat maps of a classifier; a `MapMaker`."""
 
@@ -61,17 +82,8 @@ class PeerMaps:
     classifier: Classifier
 
     @cached_property
-    def layer(self) -> Layer | None:
-        """The layer that the method looks into, None where it looks into none."""
-        if self.options.name in _WITHOUT_LAYER:
-            return None
-        layer = last_convolutional_layer(self.classifier.with_layer(self.options.layer))
-        if len(layer.shape) != 3:
-            raise UsageError(
-                f"{self.options.name} of {self.options.library} needs a layer of rows and columns "
-                f"and {layer} has none: use a convolutional network or captum's Saliency"
-            )
-        return layer
+    def _layer(self) -> Layer | None:
+        return next(iter(self.options.layers(self.classifier)), None)
 
     def maps(self, batch: Batch) -> Sequence[MapsOfImage]:
         """The maps of each image at input size, one for each class asked for, main class first.
@@ -94,7 +106,7 @@ class PeerMaps:
     def _heatmaps(
         self, images: Float[Tensor, "b 3 h w"], labels: Int[Tensor, "b"]
     ) -> Float[np.ndarray, "b h w"]:
-        options, layer = self.options, self.layer
+        options, layer = self.options, self._layer
         run = _METHODS[options.library][options.name]
         module = self.classifier.module
         inside = None if layer is None else module.get_submodule(layer.name)

@@ -1,11 +1,13 @@
-"""What is differentiated: one scalar an image; and which classes it is asked for."""
+"""What is differentiated: one scalar per image; and which classes it is asked for."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gradbox.attribution.gradients import Outputs, Target
 from gradbox.errors import UsageError
 from gradbox.localization import Batch, Selection
 
@@ -16,9 +18,20 @@ NO_CLASS = Selection(top=0)
 def class_score(
     logits: Float[Tensor, "b n"], labels: Int[Tensor, "b"], score: Score = "logit"
 ) -> Float[Tensor, "b"]:
-    """The score of one class an image: the net input of its output unit, or its softmax (A1)."""
+    """The score of one class per image: the net input of its output unit, or its softmax (A1)."""
     values = logits if score == "logit" else logits.softmax(dim=1)
     return values.gather(1, labels[:, None]).squeeze(1)
+
+
+def class_target(labels: Sequence[int | None], score: Score = "logit") -> Target:
+    """The target that is the score of one class of each image, all of them known."""
+
+    def target(outputs: Outputs) -> Tensor:
+        assert outputs.logits is not None
+        index = torch.tensor(labels, device=outputs.logits.device)
+        return class_score(outputs.logits, index, score)
+
+    return target
 
 
 def layer_mean(activation: Float[Tensor, "b ..."], prefix_tokens: int = 0) -> Float[Tensor, "b"]:
@@ -34,7 +47,7 @@ def layer_mean(activation: Float[Tensor, "b ..."], prefix_tokens: int = 0) -> Fl
 def neuron(
     activation: Float[Tensor, "b c h w"], positions: Int[Tensor, "b 3"]
 ) -> Float[Tensor, "b"]:
-    """One neuron an image: the activation at (channel, row, column)."""
+    """One neuron per image: the activation at (channel, row, column)."""
     rows = torch.arange(len(activation), device=activation.device)
     channel, row, column = positions.unbind(dim=1)
     return activation[rows, channel, row, column]

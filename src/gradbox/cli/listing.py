@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gradbox.attribution.layers import last_convolutional_layer, spatial_layers
+from gradbox.attribution.method import Method
+from gradbox.datasets import LOADERS
 from gradbox.datasets.layout import FORMS
 from gradbox.errors import UsageError, nearest
-from gradbox.estimators.untrained import ESTIMATORS
+from gradbox.estimators import ESTIMATORS
 from gradbox.exports import FORMATS
 from gradbox.methods import METHODS
 from gradbox.models.load import UNTRAINED, load_classifier
@@ -27,7 +29,7 @@ def rows(what: str | None, model: str | None = None) -> Mapping[str, Rows]:
     short = {
         "methods": _parts(METHODS),
         "boxes": _parts(ESTIMATORS),
-        "datasets": [(form,) for form in FORMS.values()],
+        "datasets": [(FORMS.get(name, f"{name}:REST"),) for name in LOADERS],
         "formats": [
             ("jsonl", "always written"),
             *((name, _about(f)) for name, f in FORMATS.items()),
@@ -50,6 +52,8 @@ def _parts(registry: Mapping[str, type]) -> Rows:
 
 
 def _usage(name: str, part: type) -> str:
+    if not dataclasses.is_dataclass(part):
+        return name
     hints = get_type_hints(part)
     fields = [f for f in dataclasses.fields(part) if f.init]
     return f"{name}({', '.join(_option(f.name, f.default, hints[f.name]) for f in fields)})"
@@ -57,11 +61,22 @@ def _usage(name: str, part: type) -> str:
 
 def _option(name: str, default: Any, hint: Any) -> str:
     """An option with its default, or with what it may be where it has none of its own."""
-    if default is not None and default is not dataclasses.MISSING:
-        return f"{name}={str(Spec('', (default,), {})).strip('()')}"
-    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
-    words = [w for kind in kinds for w in get_args(kind) or (_WORDS.get(kind, kind.__name__),)]
-    return f"{name}={'|'.join(map(str, words))}"
+    if default is dataclasses.MISSING:
+        return "METHOD" if hint is Method else "METHOD, METHOD, ..."
+    if default is not None:
+        return f"{name}={str(Spec('', (default,), {})).removeprefix('(').removesuffix(')')}"
+    return f"{name}={'|'.join(_words(hint))}"
+
+
+def _words(hint: Any) -> list[str]:
+    if hint in _WORDS:
+        return [_WORDS[hint]]
+    if get_origin(hint) is tuple:
+        return [f"[{_words(get_args(hint)[0])[0]}, ...]"]
+    if get_origin(hint) is Literal:
+        return [str(choice) for choice in get_args(hint)]
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    return [word for kind in kinds for word in _words(kind)]
 
 
 def _about(thing: object) -> str:

@@ -48,7 +48,7 @@ def locate(
     call again goes on where an interrupted one stopped.
     """
     from gradbox import pipeline
-    from gradbox.images.decode import find_images
+    from gradbox.images.find import find_images
     from gradbox.localization import Selection
 
     selection = Selection(top=top or 1, near_top=near_top) if top or near_top else None

@@ -101,9 +101,9 @@ def to_classifier(
 
 def to_dataset(text: str) -> Any:
     """The data set of a text; its oddities become warnings."""
-    from gradbox.datasets import load
+    from gradbox.datasets import load_dataset
 
-    dataset = load(text)
+    dataset = load_dataset(text)
     for problem in dataset.problems:
         warn(f"{dataset.spec}: {problem}")
     return dataset

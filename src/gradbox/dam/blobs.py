@@ -1,4 +1,4 @@
-"""From one neuron's map to a region of the image: threshold, smoothing, union, parts (paper B)."""
+"""From one neuron's map to a region of the image: threshold, smoothing, union (paper B)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gradbox.errors import UsageError
+from gradbox.geometry import Mask
+from gradbox.parts import largest_part, without_holes
 
-Mask = Bool[np.ndarray, "h w"]
 Masks = Bool[np.ndarray, "_ h w"]
 """Any number of masks: lists of them are ragged."""
 Population = Literal["positive", "all"]
@@ -51,9 +52,10 @@ def blob(
 ) -> Mask:
     """The region that one neuron looks at: its highest pixels, smoothed (paper B, step 4).
 
-    A map without a positive pixel has an empty blob.
+    A map without a positive pixel has an empty blob; without `smoothing` it stays as it is cut.
     """
-    return smooth(above_percentile(heatmap, percentile, population), smoothing or Smoothing())
+    above = above_percentile(heatmap, percentile, population)
+    return smooth(above, smoothing) if smoothing else above
 
 
 def above_percentile(
@@ -89,26 +91,3 @@ def smooth(mask: Mask, smoothing: Smoothing) -> Mask:
 def union(masks: Masks) -> Mask:
     """The pixels of any of the masks; none of no masks."""
     return np.logical_or.reduce(masks, axis=0)
-
-
-def parts(mask: Mask) -> Masks:
-    """The 8-connected parts, largest first; the first found of equals comes first."""
-    _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    by_area = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
-    return np.asarray(numbered == by_area[:, None, None])
-
-
-def largest_part(mask: Mask) -> Mask:
-    """The largest 8-connected part, the first found of equals; an empty mask stays empty."""
-    if not mask.any():
-        return mask
-    _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    return np.asarray(numbered == 1 + stats[1:, cv2.CC_STAT_AREA].argmax())
-
-
-def without_holes(mask: Mask) -> Mask:
-    """The mask with every background pixel set that no 4-connected path leads out of the image."""
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros(mask.shape, dtype=np.uint8)
-    cv2.drawContours(filled, contours, -1, color=1, thickness=cv2.FILLED)
-    return filled.astype(bool)

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from gradbox import boxes as bx
 from gradbox.attribution.heatmaps import normalize_max
-from gradbox.attribution.maps import peak
+from gradbox.attribution.localizer import peak
 from gradbox.attribution.targets import top_labels
-from gradbox.dam.blobs import Mask, Masks
-from gradbox.geometry import Frame
+from gradbox.dam.blobs import Masks
+from gradbox.geometry import Frame, Mask
 from gradbox.localization import Batch, Localization, Region
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Found:
+class RegionsOfClass:
     """Where one class was found in one image, in pixels of the network input.
 
     The `blobs` (n, h, w) of its neurons and their `heatmaps` (n, h, w) are in falling order of the
@@ -47,7 +47,7 @@ def localization(
     batch: Batch,
     image: int,
     probabilities: Float[Tensor, "n_classes"],
-    found: Sequence[Found],
+    found: Sequence[RegionsOfClass],
     abstain: float,
     details: bool,
 ) -> Localization:
@@ -82,7 +82,7 @@ def localization(
     )
 
 
-def heatmap(found: Found) -> Float[np.ndarray, "h w"]:
+def heatmap(found: RegionsOfClass) -> Float[np.ndarray, "h w"]:
     """The mean of the chosen neurons' maps, each scaled to the maximum 1; all 0 without any."""
     chosen = torch.from_numpy(found.heatmaps[: found.count]).clamp(min=0)
     return normalize_max(chosen).sum(dim=0).numpy() / max(found.count, 1)
@@ -106,7 +106,7 @@ def region_features(localization: Localization, count: int = 10) -> Float[np.nda
     return (np.stack(rows) / np.array([width, height, width, height, 1.0])).ravel()
 
 
-def _regions(found: Found, frame: Frame, details: bool) -> list[Region]:
+def _regions(found: RegionsOfClass, frame: Frame, details: bool) -> list[Region]:
     return [
         Region(
             box=_box(mask, frame),

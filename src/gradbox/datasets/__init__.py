@@ -12,32 +12,42 @@ from gradbox.datasets.dataset import Dataset
 from gradbox.datasets.layout import FORMS
 from gradbox.datasets.subsets import limit, parse_split, split
 from gradbox.errors import UsageError, nearest
+from gradbox.registry import Registry
 
-__all__ = ["LOADERS", "Dataset", "limit", "load", "parse_split", "split"]
+__all__ = ["LOADERS", "Dataset", "limit", "load_dataset", "parse_split", "split"]
 
-LOADERS: dict[str, Callable[[str], Dataset]] = {
-    "coco": coco.load,
-    "csv": csv.load,
-    "cub": cub.load,
-    "folder": folder.load,
-    "imagenet": imagenet.load,
-    "scenes": scenes.load,
-    "voc": voc.load,
-}
+Loader = Callable[[str], Dataset]
+"""From what stands behind the kind and its colon to the data set."""
+
+LOADERS: Registry[Loader] = Registry(
+    "gradbox.datasets",
+    {
+        "coco": coco.load,
+        "csv": csv.load,
+        "cub": cub.load,
+        "folder": folder.load,
+        "imagenet": imagenet.load,
+        "scenes": scenes.load,
+        "voc": voc.load,
+    },
+)
 
 
-def load(text: str) -> Dataset:
+def load_dataset(text: str) -> Dataset:
     """The data set that a text names.
 
     Raises:
         UsageError: an unknown kind, or what its loader says about the rest.
     """
     kind, colon, rest = text.partition(":")
+    if kind.endswith(".py"):
+        name, _, rest = rest.partition(":")
+        kind = f"{kind}:{name}"
     if colon and kind in LOADERS:
         return LOADERS[kind](rest)
     if Path(text).is_dir():
         raise UsageError(f"{text!r} does not say its kind: write folder:{text} or csv:{text}")
     raise UsageError(
         f"{text!r} is no data set{nearest(kind, LOADERS)}: write one of "
-        f"{', '.join(FORMS[name] for name in LOADERS)}"
+        f"{', '.join(FORMS.get(name, f'{name}:REST') for name in LOADERS)}"
     )

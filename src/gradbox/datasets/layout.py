@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gradbox.errors import UsageError
-from gradbox.images.decode import find_images
+from gradbox.images.find import find_images
 
 FORMS = {
     "coco": "coco:IMAGES@FILE.json",

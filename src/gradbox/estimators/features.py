@@ -5,8 +5,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float32
 
+from gradbox.estimators.estimator import Heatmaps
 from gradbox.estimators.marginals import above_floor, cut, marginals
-from gradbox.estimators.placing import Heatmaps, overlap
+from gradbox.estimators.placing import overlap
 
 Features = Literal["cells", "quantiles"]
 """`cells` are `pool_features`, `quantiles` are `marginal_quantiles`."""

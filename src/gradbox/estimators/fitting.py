@@ -11,10 +11,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from jaxtyping import Float
 
-from gradbox.boxes import Boxes, area, clip
+from gradbox.boxes import BoxChoice, Boxes, area, choose, clip
 from gradbox.errors import UsageError
+from gradbox.estimators import ESTIMATORS
+from gradbox.estimators.estimator import Heatmaps
 from gradbox.estimators.features import Features, map_features
-from gradbox.estimators.learned import BoxChoice, Origin, Regressor, Ridge, Sgd, choose
+from gradbox.estimators.learned import Origin, Regressor, Ridge, Sgd
 from gradbox.estimators.least_squares import (
     ConjugateGradients,
     Gram,
@@ -25,8 +27,6 @@ from gradbox.estimators.least_squares import (
     descend,
     largest_eigenvalue,
 )
-from gradbox.estimators.placing import Heatmaps
-from gradbox.estimators.untrained import ESTIMATORS
 from gradbox.geometry import Frame
 from gradbox.specs import canonical
 

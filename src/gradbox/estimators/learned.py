@@ -5,28 +5,26 @@ are found stands in `regression`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import version
 from math import isqrt
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from gradbox.boxes import Boxes, largest
+from gradbox.boxes import BoxChoice
 from gradbox.errors import UsageError
+from gradbox.estimators.estimator import Heatmaps, ScoredBoxes, one_each
 from gradbox.estimators.features import Features, map_features, n_features
-from gradbox.estimators.placing import Heatmaps, place
+from gradbox.estimators.placing import place
 from gradbox.files import whole_file
 from gradbox.geometry import Frame
-
-BoxChoice = Literal["largest", "each", "single"]
-"""Which boxes of an image are used: the largest, all, or the only one (else none)."""
 
 FORMAT = "gradbox.estimators.learned"
 FORMAT_VERSION = "1"
@@ -94,9 +92,7 @@ class Learned:
             )
         return found
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """One box a map by the fitted regressor in `file`."""
         return self.regressor.estimate(heatmaps, frames)
 
@@ -141,15 +137,6 @@ class Sgd(Learned):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it is at least 1")
         super().__post_init__()
-
-
-def choose(boxes: Boxes, which: BoxChoice) -> Float[np.ndarray, "k 4"]:
-    """The boxes of one image that are used; none where there is none, or not a single one."""
-    if which == "each" or len(boxes) == 0:
-        return boxes
-    if which == "single":
-        return boxes if len(boxes) == 1 else boxes[:0]
-    return boxes[[largest(boxes)]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,9 +194,7 @@ class Regressor:
         """Cells on each side of the pooled map; None where the features are no cells."""
         return isqrt(self.weights.shape[-1]) if self.features == "cells" else None
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """One box for each map, in original pixels, and the share of the map inside it."""
         height, width = heatmaps.shape[1:]
         seen = map_features(heatmaps, self.features, self.grid)
@@ -217,12 +202,20 @@ class Regressor:
         corners = (features @ self.weights.T + self.bias) * np.array([width, height, width, height])
         low = np.minimum(corners[:, :2], corners[:, 2:])
         high = np.maximum(corners[:, :2], corners[:, 2:])
-        return place(heatmaps, np.concatenate([low, high], axis=1), frames)
+        return one_each(*place(heatmaps, np.concatenate([low, high], axis=1), frames))
 
     def check(
-        self, method: str, model_hash: str, layer: str | None, preprocessing: str | None
+        self,
+        method: str,
+        model_hash: str,
+        layer: str | None,
+        preprocessing: str | None,
+        *,
+        rebuilt: Callable[[str], str] = str,
     ) -> None:
         """Refuse maps of another kind than those it was fitted on.
+
+        `rebuilt` gives the present text of a method's canonical spec that another version wrote.
 
         Raises:
             UsageError: another method (canonical spec), layer or preprocessing, or other weights.
@@ -230,7 +223,7 @@ class Regressor:
         again = "use the same, or fit another one with `gradbox fit`"
         made = self.origin
         for was, now in (
-            (made.method, method),
+            (rebuilt(made.method), method),
             (made.layer, layer),
             (made.preprocessing, preprocessing),
         ):

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from gradbox.estimators.placing import Heatmaps
+from gradbox.estimators.estimator import Heatmaps
 
 
 def above_floor(heatmaps: Heatmaps, floor: float) -> Heatmaps:

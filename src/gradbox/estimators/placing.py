@@ -6,9 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from gradbox.boxes import Boxes
+from gradbox.estimators.estimator import Heatmaps
 from gradbox.geometry import Frame
-
-Heatmaps = Float[np.ndarray, "b h w"]
 
 
 def overlap(

@@ -1,41 +1,24 @@
-"""From a heat map to one box: the estimators that need no training, and the registry of all."""
+"""From a heat map to boxes: the estimators that need no training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from math import ceil
+from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool
 
 from gradbox import boxes as bx
-from gradbox.boxes import Boxes
-from gradbox.dam.blobs import largest_part
-from gradbox.errors import UsageError
-from gradbox.estimators.learned import Ridge, Sgd, choose
+from gradbox.estimators.estimator import Heatmaps, ScoredBoxes, Untrained, one_each
 from gradbox.estimators.marginals import above_floor, cut, marginals
-from gradbox.estimators.placing import Heatmaps, place, share_inside
-from gradbox.geometry import Frame, Size
-
-
-@runtime_checkable
-class BoxEstimator(Protocol):
-    """Turns heat maps into boxes."""
-
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
-        """One box for each map, in original pixels, and its score in [0, 1].
-
-        Maps are finite and non-negative, of any scale, and cover the network input. The score is
-        the share of the map's total inside the box. A map of zeros is answered with the whole image
-        and score 0 (the constant boxes, which do not look at the map, keep to their box).
-        """
-        ...
+from gradbox.estimators.placing import place, share_inside
+from gradbox.geometry import Frame, Mask
+from gradbox.parts import parts
 
 
 @dataclass(frozen=True)
-class TopFraction:
+class TopFraction(Untrained):
     """Smooth, keep the highest `fraction` of the pixels, draw the smallest box around them.
 
     `sigma` is in pixels of the network input. Pixels equal to the lowest one kept are kept too.
@@ -50,47 +33,63 @@ class TopFraction:
             raise ValueError(f"fraction={self.fraction}: a share of the pixels, 0 < fraction <= 1")
         _check_sigma(self.sigma)
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """The smallest box around the kept pixels."""
         smooth = _smooth(heatmaps, frames, self.sigma)
         flat = smooth.reshape(len(smooth), -1)
         first_kept = flat.shape[1] - max(1, round(self.fraction * flat.shape[1]))
         lowest = np.partition(flat, first_kept, axis=1)[:, first_kept]
         boxes = [bx.bounding(one >= low) for one, low in zip(smooth, lowest, strict=True)]
-        return place(heatmaps, bx.as_boxes(boxes), frames)
+        return one_each(*place(heatmaps, bx.as_boxes(boxes), frames))
 
 
 @dataclass(frozen=True)
-class Threshold:
+class Threshold(Untrained):
     """The box around the largest connected part of the pixels from `share` of the maximum on.
 
     Parts touch at sides or corners; the first of equals counts. `sigma` smooths the map first, in
-    pixels of the network input. The usual box of class activation maps (Zhou et al. 2016, with
-    0.2).
+    pixels of the network input. With `boxes=all` each part that covers at least `min_area` of the
+    image has a box, the largest part first; the largest has one in any case. The usual box of class
+    activation maps (Zhou et al. 2016, with 0.2).
     """
 
     share: float = 0.2
     sigma: float = 0.0
+    boxes: Literal["largest", "all"] = "largest"
+    min_area: float = 0.01
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
             raise ValueError(f"share={self.share}: a share of the maximum, 0 <= share < 1")
+        if not 0 <= self.min_area <= 1:
+            raise ValueError(f"min_area={self.min_area}: a share of the image, 0 <= min_area <= 1")
         _check_sigma(self.sigma)
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
-        """The box around the largest part."""
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
+        """The box around the largest part, or around each."""
         smooth = _smooth(heatmaps, frames, self.sigma)
         high = smooth >= self.share * smooth.max(axis=(1, 2), keepdims=True)
-        boxes = bx.as_boxes([bx.bounding(largest_part(one)) for one in high])
-        return place(heatmaps, boxes, frames)
+        kept = [self._kept(mask, frame) for mask, frame in zip(high, frames, strict=True)]
+        owners = [i for i, some in enumerate(kept) for _ in some]
+        around = bx.as_boxes([bx.bounding(part) for some in kept for part in some])
+        ends = np.cumsum([len(some) for some in kept])[:-1]
+        boxes, scores = place(heatmaps[owners], around, [frames[i] for i in owners])
+        return [
+            ScoredBoxes(*pair)
+            for pair in zip(np.split(boxes, ends), np.split(scores, ends), strict=True)
+        ]
+
+    def _kept(self, mask: Mask, frame: Frame) -> Bool[np.ndarray, "n h w"]:
+        if self.boxes == "largest" or mask.all():
+            return parts(mask, at_most=1)
+        per_pixel = frame.input[0] * frame.input[1] / mask.size  # input pixels of a map's pixel
+        image = frame.resized[0] * frame.resized[1]  # the whole original, in input pixels
+        large = parts(mask, least=max(1, ceil(self.min_area * image / per_pixel)))
+        return large if len(large) else parts(mask, at_most=1)
 
 
 @dataclass(frozen=True)
-class Mass:
+class Mass(Untrained):
     """Subtract the map's `floor` quantile, then cut `trim` of what is left off each side.
 
     The cut is made on the two marginals (sums of columns and of rows) and falls between pixels.
@@ -108,9 +107,7 @@ class Mass:
             raise ValueError(f"trim={self.trim}: a share of the mass, 0 <= trim < 0.5")
         _check_sigma(self.sigma)
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """The box between the cuts."""
         smooth = _smooth(heatmaps, frames, self.sigma)
         across, down = marginals(above_floor(smooth, self.floor))
@@ -123,25 +120,23 @@ class Mass:
             ],
             axis=1,
         )
-        return place(heatmaps, boxes, frames)
+        return one_each(*place(heatmaps, boxes, frames))
 
 
 @dataclass(frozen=True)
-class ConstantBox:
+class ConstantBox(Untrained):
     """The same centred box in every image: `shares` of the original's height and width."""
 
     shares: tuple[float, float]
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """The centred box; the map only gives the score."""
         boxes = bx.as_boxes([bx.centered(*frame.original, self.shares) for frame in frames])
-        return boxes, share_inside(heatmaps, boxes, frames)
+        return one_each(boxes, share_inside(heatmaps, boxes, frames))
 
 
 @dataclass(frozen=True)
-class Center:
+class Center(Untrained):
     """Baseline: a box in the middle of the original image with `share` of each side.
 
     Reports also have `center(mean)`: `ConstantBox(mean_shares(...))`.
@@ -158,58 +153,19 @@ class Center:
         if isinstance(self.share, str) or not 0 < self.share <= 1:
             raise ValueError(f"share={self.share}: a share of each side, 0 < share <= 1")
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """The centred box."""
         share = float(self.share)
         return ConstantBox((share, share)).estimate(heatmaps, frames)
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(Untrained):
     """Baseline: the whole image."""
 
-    def estimate(
-        self, heatmaps: Heatmaps, frames: Sequence[Frame]
-    ) -> tuple[Boxes, Float[np.ndarray, "b"]]:
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """The whole image."""
         return ConstantBox((1.0, 1.0)).estimate(heatmaps, frames)
-
-
-ESTIMATORS: dict[str, type] = {
-    "top_fraction": TopFraction,
-    "threshold": Threshold,
-    "mass": Mass,
-    "center": Center,
-    "whole": Whole,
-    "ridge": Ridge,
-    "sgd": Sgd,
-}
-
-
-def mean_shares(
-    images: Iterable[tuple[Float[np.ndarray, "_ 4"], Size]],
-    which: Literal["largest", "each"] = "largest",
-) -> tuple[float, float]:
-    """Mean (height, width) of boxes as shares of their images; images without boxes do not count.
-
-    Args:
-        images: the boxes of each image in original pixels, and its (height, width).
-        which: the largest box of each image, or each box.
-
-    Raises:
-        UsageError: there is no box at all.
-    """
-    shares = [
-        (chosen[:, 2:] - chosen[:, :2]) / np.array([width, height])
-        for boxes, (height, width) in images
-        for chosen in [choose(boxes, which)]
-    ]
-    if not sum(map(len, shares)):
-        raise UsageError("center(mean) needs boxes to take the mean of, and no image has one")
-    share_w, share_h = np.concatenate(shares).mean(axis=0)
-    return float(share_h), float(share_w)
 
 
 def _check_sigma(sigma: float) -> None:

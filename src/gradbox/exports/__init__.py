@@ -9,16 +9,20 @@ from pathlib import Path
 
 from gradbox.exports import coco, csv, labelstudio, voc, yolo
 from gradbox.localization import Localization
+from gradbox.registry import Registry
 
 __all__ = ["FORMATS", "Exporter"]
 
 Exporter = Callable[[Iterable[Localization], Callable[[int | None], str], Path], Path]
 """From localizations, the name of each label (None: no class) and the folder to write below."""
 
-FORMATS: dict[str, Exporter] = {
-    "coco": coco.write,
-    "csv": csv.write,
-    "labelstudio": labelstudio.write,
-    "voc": voc.write,
-    "yolo": yolo.write,
-}
+FORMATS: Registry[Exporter] = Registry(
+    "gradbox.exports",
+    {
+        "coco": coco.write,
+        "csv": csv.write,
+        "labelstudio": labelstudio.write,
+        "voc": voc.write,
+        "yolo": yolo.write,
+    },
+)

@@ -20,13 +20,14 @@ from gradbox.localization import RGB, Batch, ImageSource, Sample, Selection
 
 BATCHES_AHEAD = 3
 WORKERS = 2
+_USUAL = Selection()
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
     """One image at input size: `pixels` (3, h, w) uint8 RGB, and the SHA-256 of its file or pixels.
 
-    `blank` says that every pixel is the same.
+    `blank` says that every pixel is the same. `original` is the decoded image, where it was kept.
     """
 
     sample: Sample
@@ -34,6 +35,7 @@ class Loaded:
     frame: Frame
     sha256: str
     blank: bool
+    original: UInt8[np.ndarray, "H W 3"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +52,23 @@ def load_batches(
     *,
     batch_size: int,
     workers: int = WORKERS,
+    keep_originals: bool = False,
 ) -> Iterator[list[Loaded | Failed]]:
-    """The samples in order, `batch_size` at a time, decoded ahead of the caller by threads."""
+    """The samples in order, `batch_size` at a time, decoded ahead of the caller by threads.
+
+    With the decoded images kept only one batch is ahead: they may be large.
+    """
+    batches_ahead = 1 if keep_originals else BATCHES_AHEAD
     with ThreadPoolExecutor(workers, thread_name_prefix="gradbox-load") as pool:
         waiting: deque[Future[Loaded | Failed]] = deque()
         rest = iter(samples)
         try:
             while True:
-                ahead = batch_size * BATCHES_AHEAD - len(waiting)
-                waiting.extend(pool.submit(load, s, preprocessing) for s in islice(rest, ahead))
+                ahead = batch_size * batches_ahead - len(waiting)
+                waiting.extend(
+                    pool.submit(load, s, preprocessing, keep_original=keep_originals)
+                    for s in islice(rest, ahead)
+                )
                 if not waiting:
                     return
                 count = min(batch_size, len(waiting))
@@ -67,7 +77,9 @@ def load_batches(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def load(sample: Sample, preprocessing: Preprocessing) -> Loaded | Failed:
+def load(
+    sample: Sample, preprocessing: Preprocessing, *, keep_original: bool = False
+) -> Loaded | Failed:
     """Decode one sample and bring it to input size."""
     try:
         rgb = load_rgb(sample.source)
@@ -80,7 +92,8 @@ def load(sample: Sample, preprocessing: Preprocessing) -> Loaded | Failed:
         pixels, frame = preprocessing.resized(rgb)
     except ImageError as error:
         return Failed(sample, error)
-    return Loaded(sample, pixels, frame, hash_source(sample.source, rgb), is_blank(rgb))
+    digest, original = hash_source(sample.source, rgb), rgb if keep_original else None
+    return Loaded(sample, pixels, frame, digest, is_blank(rgb), original)
 
 
 def hash_source(source: ImageSource, rgb: RGB | None = None) -> str:
@@ -92,14 +105,16 @@ def hash_source(source: ImageSource, rgb: RGB | None = None) -> str:
 
 def to_batch(
     loaded: Sequence[Loaded],
-    labels_of: Callable[[Sample], tuple[int, ...] | None],
-    selection: Selection,
+    labels_of: Callable[[Sample], tuple[int, ...] | None] = lambda _: None,
+    selection: Selection = _USUAL,
 ) -> Batch:
     """The batch that a localizer takes."""
+    kept = [one.original for one in loaded if one.original is not None]
     return Batch(
         image_ids=tuple(one.sample.image_id for one in loaded),
         pixels=torch.from_numpy(np.stack([one.pixels for one in loaded])),
         frames=tuple(one.frame for one in loaded),
         labels=tuple(labels_of(one.sample) for one in loaded),
         selection=selection,
+        originals=tuple(kept) if len(kept) == len(loaded) else (),
     )

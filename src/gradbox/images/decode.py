@@ -1,11 +1,9 @@
-"""Any image file to upright 8-bit RGB, and the images of a list of files and folders.
+"""Any image file to upright 8-bit RGB.
 
 Safe in threads: no global state of Pillow, OpenCV or `warnings` is changed. Embedded colour
 profiles are not applied.
 """
 
-import os
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -14,28 +12,8 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import ExifTags, Image
 
-from gradbox.errors import ImageError, UsageError
-from gradbox.localization import RGB, ImageSource, Sample
-
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    ]
-)
-"""Lower-case suffixes of the files that are taken from a folder."""
+from gradbox.errors import ImageError
+from gradbox.localization import RGB, ImageSource
 
 MAX_PIXELS = 2 * 89_478_485
 """Pixels of the largest image that is decoded: the number at which Pillow refuses, not warns."""
@@ -86,46 +64,6 @@ def is_blank(rgb: RGB) -> bool:
     """Whether every pixel is the same: all white, all black or any other constant."""
     first_row = rgb[0]
     return bool((first_row == first_row[0]).all() and (rgb == first_row).all())
-
-
-def find_images(paths: Sequence[Path]) -> list[Sample]:
-    """One sample for each file given and each image in each folder given, subfolders included.
-
-    Folders are read in sorted order, without hidden files and folders, and without following links
-    to folders; a file is taken whatever its suffix. An image id is relative to the folder given, or
-    to the folder of the file given; for several paths, to their common parent. An image that is
-    reached twice is taken once.
-
-    Raises:
-        UsageError: no path, a path that does not exist, or a folder without images.
-    """
-    if not paths:
-        raise UsageError("no images: name at least one image or folder")
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist: give the path of an image or of a folder")
-    starts = [os.path.abspath(path if path.is_dir() else path.parent) for path in paths]
-    root = os.path.commonpath(starts)
-    found: dict[str, Sample] = {}
-    for path in paths:
-        for file in _images_in(path) if path.is_dir() else [path]:
-            image_id = Path(os.path.relpath(os.path.abspath(file), root)).as_posix()
-            found.setdefault(image_id, Sample(image_id=image_id, source=file))
-    return list(found.values())
-
-
-def _images_in(folder: Path) -> list[Path]:
-    def shown(file: Path) -> bool:
-        return not any(part.startswith(".") for part in file.relative_to(folder).parts)
-
-    suffixed = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-    files = sorted(file for file in suffixed if shown(file) and not file.is_dir())
-    if not files:
-        raise UsageError(
-            f"no image in the folder {folder}: give one that holds files ending in "
-            f"{', '.join(sorted(IMAGE_SUFFIXES))}"
-        )
-    return files
 
 
 def _read(path: Path) -> bytes:

@@ -1,6 +1,6 @@
 """From an upright RGB image to the network's input, and the `Frame` that leads back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from gradbox.boxes import Box, clip
 from gradbox.geometry import Frame, Size
 from gradbox.localization import RGB
 
@@ -46,11 +47,25 @@ class Preprocessing:
             return Frame.squash(original, self.size)
         return Frame.resize_and_crop(original, self.resize, self.size)
 
-    def resized(self, rgb: RGB) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
-        """The image at input size, still uint8 RGB, and its frame; runs without torch."""
+    def at(self, side: int) -> "Preprocessing":
+        """The same for an input whose shorter side is `side`: all of it seen at another size."""
+        scale = side / min(self.size)
+        height, width = (round(length * scale) for length in self.size)
+        resize = self.resize if self.resize == "squash" else round(self.resize * scale)
+        return replace(self, size=(height, width), resize=resize)
+
+    def resized(
+        self, rgb: RGB, region: Box | None = None
+    ) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
+        """The image at input size, still uint8 RGB, and its frame; runs without torch.
+
+        With `region`, a box in pixels of the image, that part alone fills the input.
+        """
+        if region is not None:
+            return self._enlarged(rgb, region)
         frame = self.frame((rgb.shape[0], rgb.shape[1]))
-        (top, left), (height, width) = frame.crop, frame.input
-        full_height, full_width = frame.resized
+        (top, left), (height, width) = map(_whole, frame.crop), frame.input
+        full_height, full_width = map(_whole, frame.resized)
         scale_y, scale_x = full_height / rgb.shape[0], full_width / rgb.shape[1]
         # Only the part under the crop is resized: 20,000 x 1 pixels shall not become 5,120,000.
         shown = (
@@ -69,6 +84,17 @@ class Preprocessing:
         out[shown[1] - top : shown[3] - top, shown[0] - left : shown[2] - left] = np.asarray(part)
         return np.ascontiguousarray(out.transpose(2, 0, 1)), frame
 
+    def _enlarged(self, rgb: RGB, region: Box) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
+        original = (rgb.shape[0], rgb.shape[1])
+        (inside,) = clip(region[None], *original)
+        frame = Frame.of_region(original, inside, self.size)
+        part = Image.fromarray(rgb).resize(
+            self.size[::-1],
+            Image.Resampling[self.interpolation.upper()],
+            box=(inside[0], inside[1], inside[2], inside[3]),
+        )
+        return np.ascontiguousarray(np.asarray(part).transpose(2, 0, 1)), frame
+
     def normalize(
         self, pixels: UInt8[Tensor, "b 3 h w"], dtype: torch.dtype
     ) -> Float[Tensor, "b 3 h w"]:
@@ -84,3 +110,8 @@ class Preprocessing:
         """The colour that the normalization maps to 0, as RGB in [0, 255]."""
         values = tuple(255.0 * mean / self.scale for mean in self.mean)
         return values[::-1] if self.color == "BGR" else values
+
+
+def _whole(length: float) -> int:
+    """A size or corner of a whole image's frame, which is a whole number."""
+    return int(length)

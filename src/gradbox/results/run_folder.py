@@ -5,7 +5,7 @@ when every image has its line. The same call into the same folder goes on where 
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -13,83 +13,14 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool
-
-from gradbox.boxes import as_boxes
-from gradbox.errors import ImageError, UsageError
+from gradbox.errors import UsageError
 from gradbox.files import hash_file, write_json
-from gradbox.localization import Localization
+from gradbox.results.predictions import read_predictions
 
 PREDICTIONS = "predictions.jsonl"
 HASHES = "images.sha256"
 RUN = "run.json"
 _PARTIAL = ".partial"
-
-Found = Localization | ImageError
-Naming = Callable[[int], str]
-
-
-def to_line(image_id: str, found: Found, naming: Naming, *, masks: bool = False) -> dict[str, Any]:
-    """One line of `predictions.jsonl`: one image, its boxes rounded to a thousandth of a pixel."""
-    if isinstance(found, ImageError):
-        return {"image": image_id, "error": str(found)}
-    height, width = found.size
-    line: dict[str, Any] = {
-        "image": image_id,
-        "width": width,
-        "height": height,
-        "boxes": np.round(found.boxes, 3).tolist(),
-        "labels": list(found.labels),
-        "names": [None if label is None else naming(label) for label in found.labels],
-        "label_scores": [round(score, 6) for score in found.label_scores],
-        "scores": [round(score, 6) for score in found.scores],
-    }
-    if found.peaks:
-        line["peaks"] = [None if p is None else np.round(p, 3).tolist() for p in found.peaks]
-    if found.top_labels:
-        line["top_labels"] = list(found.top_labels)
-    if found.blank:
-        line["blank"] = True
-    if masks and found.mask is not None:
-        line["mask"] = {"size": [height, width], "counts": _mask_to_rle(found.mask)}
-    if found.regions:
-        line["proposals"] = [
-            {
-                "box": np.round(region.box, 3).tolist(),
-                "score": round(region.score, 6),
-                "label": region.label,
-                "chosen": region.chosen,
-            }
-            for region in found.regions
-        ]
-    return line
-
-
-def from_line(line: Mapping[str, Any], *, masks: bool = False) -> Found:
-    """What `to_line` wrote, without proposals."""
-    if "error" in line:
-        return ImageError(line["error"])
-    return Localization(
-        image_id=line["image"],
-        size=(line["height"], line["width"]),
-        boxes=as_boxes(line["boxes"]),
-        labels=tuple(line["labels"]),
-        label_scores=tuple(line["label_scores"]),
-        scores=tuple(line["scores"]),
-        peaks=tuple(None if p is None else tuple(p) for p in line.get("peaks", ())),
-        top_labels=tuple(line.get("top_labels", ())),
-        blank=line.get("blank", False),
-        mask=_rle_to_mask(line["mask"]) if masks and "mask" in line else None,
-    )
-
-
-def read_predictions(path: Path, *, masks: bool = False) -> Iterator[tuple[str, Found]]:
-    """The image ids and results of a `predictions.jsonl`, in its order; masks only if asked for."""
-    with path.open(encoding="utf-8") as stream:
-        for text in stream:
-            line = json.loads(text)
-            yield line["image"], from_line(line, masks=masks)
 
 
 @dataclass(frozen=True)
@@ -150,7 +81,13 @@ class RunFolder:
 
 
 def open_run(
-    path: Path, call: Mapping[str, Any], about: Mapping[str, Any], *, overwrite: bool
+    path: Path,
+    call: Mapping[str, Any],
+    about: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    rebuilt: Callable[[str], str] = str,
+    resumable: bool = True,
 ) -> RunFolder:
     """The folder for a run: a new one, or the one of an interrupted run of the same call.
 
@@ -159,6 +96,8 @@ def open_run(
         call: what makes a call the same, ready for JSON.
         about: what else `run.json` says.
         overwrite: start anew where the folder holds another call's run or other files.
+        rebuilt: from a `method` or `box` that another version wrote to its present text.
+        resumable: whether equal calls are the same at all; where not, a run is never gone on with.
 
     Raises:
         UsageError: the folder holds something else and `overwrite` is not given.
@@ -169,7 +108,12 @@ def open_run(
     if overwrite:
         _clear(path)
     elif (path / RUN).exists():
-        _check_same(path, call)
+        _check_same(path, call, rebuilt)
+        if not resumable:
+            raise UsageError(
+                f"{path} holds a run of {call['method']} already, and whether that is the same "
+                "cannot be told: it is no dataclass; give another --out, or --overwrite"
+            )
     elif path.exists() and any(path.iterdir()):
         raise UsageError(f"{path} holds other files: give another --out, or --overwrite")
     path.mkdir(parents=True, exist_ok=True)
@@ -184,22 +128,11 @@ def versions() -> dict[str, str]:
     return {"python": python_version(), **{name: version(name) for name in packages}}
 
 
-def _mask_to_rle(mask: Bool[np.ndarray, "h w"]) -> list[int]:
-    """COCO's uncompressed run lengths: down the columns, zeros first."""
-    from supervision import mask_to_rle
-
-    return [int(count) for count in mask_to_rle(mask)]
-
-
-def _rle_to_mask(rle: Mapping[str, Any]) -> Bool[np.ndarray, "h w"]:
-    from supervision import rle_to_mask
-
-    height, width = rle["size"]
-    return rle_to_mask(rle["counts"], (width, height)).astype(bool)
-
-
-def _check_same(path: Path, call: Mapping[str, Any]) -> None:
+def _check_same(path: Path, call: Mapping[str, Any], rebuilt: Callable[[str], str]) -> None:
     before = json.loads((path / RUN).read_text("utf-8")).get("call", {})
+    for part in ("method", "box"):
+        if isinstance(before.get(part), str):
+            before[part] = rebuilt(before[part])
     now = json.loads(json.dumps(call))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if changed:

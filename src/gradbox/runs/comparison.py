@@ -2,27 +2,59 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from gradbox.models.classifier import Classifier
 from gradbox.datasets import Dataset
 from gradbox.errors import UsageError
-from gradbox.estimators.untrained import ESTIMATORS
-from gradbox.runs.execution import Lane, Report, Running, finish, run_together
+from gradbox.estimators import ESTIMATORS
+from gradbox.estimators.learned import Ridge, Sgd
 from gradbox.files import hash_bytes, write_json
-from gradbox.runs.gallery import gallery
-from gradbox.attribution.maps import MapLocalizer, MapMaker
-from gradbox.methods import ClassFrom, build_maps, build_method
-from gradbox.pipeline import fit
-from gradbox.estimators.learned import Learned
+from gradbox.localization import ClassFrom
+from gradbox.methods import METHODS, ready, ready_maps
+from gradbox.models.classifier import Classifier
 from gradbox.reports.report import write_report
 from gradbox.results.run_folder import open_run
-from gradbox.specs import Spec, build
-from gradbox.runs.ranking import Entry, stand
-from gradbox.runs.evaluation import Part, Terms, Trial, prepare, without_twins
+from gradbox.runs.evaluation import Evaluation, Part, Protocol, prepare, without_twins
+from gradbox.runs.execution import Job, Report, Running, finish, run_together
+from gradbox.runs.fitting import fit
+from gradbox.runs.gallery import gallery
+from gradbox.runs.ranking import Run, rank
+from gradbox.specs import Spec, as_typed, canonical, part_of
+
+
+@dataclass(frozen=True, eq=False)
+class MethodAndBox:
+    """One run of a comparison, each half as text or value; without a box the method's usual one."""
+
+    method: Any
+    box: Any = None
+
+    @classmethod
+    def of(cls, given: Any) -> "MethodAndBox":
+        """From 'METHOD | BOX' or 'METHOD', a method as a value, or a pair of a method and a box."""
+        if isinstance(given, tuple):
+            return cls(*given)
+        if not isinstance(given, str):
+            return cls(given)
+        method, _, box = (half.strip() for half in given.partition("|"))
+        return cls(method, box or None)
+
+    @property
+    def name(self) -> str:
+        """What tables call it: one blank on each side of the bar."""
+        halves = [as_typed(self.method, canonical(self.method, METHODS))]
+        if self.box is not None:
+            halves.append(as_typed(self.box, canonical(self.box, ESTIMATORS)))
+        return " | ".join(halves)
+
+    @property
+    def is_to_fit(self) -> bool:
+        """Whether the box is to be learned first."""
+        box = None if self.box is None else part_of(self.box, ESTIMATORS)
+        return isinstance(box, (Ridge, Sgd)) and box.file is None
 
 
 def compare(
@@ -30,13 +62,16 @@ def compare(
     classifiers: Sequence[Classifier],
     out: Path,
     *,
-    runs: Sequence[str],
+    runs: Sequence[Any],
     class_from: ClassFrom | None = None,
     part: Part | None = None,
     strict: bool = True,
     running: Running | None = None,
 ) -> Report:
-    """Run every 'METHOD | BOX' of `runs` with every classifier and score all on the same images.
+    """Run every method and box of `runs` with every classifier and score all on the same images.
+
+    A run is a text 'METHOD | BOX' or 'METHOD', a method as a value, or a pair (method, box), each
+    as text or value.
 
     Each run has a folder like `evaluate`'s below `out`; heat maps are made once for all boxes of a
     method. `compare.json` and `report.html` hold the table, best first, with the constant boxes
@@ -48,9 +83,10 @@ def compare(
     """
     started = perf_counter()
     part = part or Part()
-    terms = Terms(dataset=dataset, part=part, class_from=class_from, strict=strict)
-    running = terms.run_by(running or Running())
-    _check(runs, part, classifiers)
+    protocol = Protocol(dataset=dataset, part=part, class_from=class_from, strict=strict)
+    running = protocol.run_by(running or Running())
+    asked = [MethodAndBox.of(given) for given in runs]
+    _check(asked, part, classifiers)
     call = {
         "command": "compare",
         "dataset": dataset.spec,
@@ -67,44 +103,33 @@ def compare(
         "class_from": class_from,
         "strict": strict,
     }
-    folder = open_run(out, call, {"runs": list(runs)}, overwrite=running.overwrite)
-    entries: list[Entry] = []
+    folder = open_run(out, call, {"runs": [as_typed(given, one.name) for given, one in zip(runs, asked, strict=True)]}, overwrite=running.overwrite)
+    ran: list[Run] = []
     for classifier, prefix in zip(classifiers, _prefixes(classifiers), strict=True):
-        trials = {
-            prefix + text: _trial(terms, classifier, out, text, running)
-            for text in map(_tidy, runs)
+        evaluations = {
+            prefix + one.name: _prepared(protocol, classifier, out, one, running) for one in asked
         }
-        entries += _run(trials, out, running)
-    standings = stand(entries, running.track)
-    table = standings.table()
+        ran += _run(evaluations, out, running)
+    ranking = rank(ran, running.track)
+    table = ranking.table()
     write_json(out / "compare.json", table)
     folder.finish(seconds={"total": perf_counter() - started})
-    first = standings.results[0]
+    first = ranking.rows[0]
     write_report(
         out / "report.html",
-        title=f"{len(entries)} runs on {dataset.spec}",
-        runs={one.entry.name: one.metrics for one in standings.results},
-        context=standings.context,
-        cases=gallery(first.entry.trial, first.scores),
-        failures=standings.failures,
+        title=f"{len(ran)} runs on {dataset.spec}",
+        runs={row.run.name: row.metrics for row in ranking.rows},
+        context=ranking.context,
+        cases=gallery(first.run.evaluation, first.scores),
+        failures=ranking.failures,
         facts=folder.facts,
     )
     return Report(
         folder=out,
-        n_images=len(first.entry.trial.samples),
-        failures=standings.failures,
+        n_images=len(first.run.evaluation.samples),
+        failures=ranking.failures,
         metrics=table,
     )
-
-
-def _tidy(text: str) -> str:
-    """A run as tables write it: one blank on each side of the bar."""
-    return " | ".join(half.strip() for half in text.split("|"))
-
-
-def _halves(text: str) -> tuple[str, str | None]:
-    method, bar, box = text.partition(" | ")
-    return method, box if bar else None
 
 
 def _prefixes(classifiers: Sequence[Classifier]) -> list[str]:
@@ -115,77 +140,69 @@ def _prefixes(classifiers: Sequence[Classifier]) -> list[str]:
     return [f"{name}: " if len(names) > 1 else "" for name in told_apart]
 
 
-def _check(runs: Sequence[str], part: Part, classifiers: Sequence[Classifier]) -> None:
+def _check(runs: Sequence[MethodAndBox], part: Part, classifiers: Sequence[Classifier]) -> None:
     """Refuse what can be refused before anything has been computed."""
     if not runs:
         raise UsageError("nothing to compare: give --run 'sensitivity | mass' once or more")
     models = [classifier.name for classifier in classifiers]
     if twice := [name for name in models if models.count(name) > 1]:
         raise UsageError(f"--model {twice[0]} is given twice: leave one out")
-    tidy = [_tidy(text) for text in runs]
-    if twice := [text for text in tidy if tidy.count(text) > 1]:
+    names = [one.name for one in runs]
+    if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"--run {twice[0]!r} is given twice: leave one out")
-    for text in tidy:
-        method, box = _halves(text)
-        to_fit = _is_unfitted(box)
+    for one in runs:
         for classifier in classifiers:
-            if to_fit:
-                build_maps(method, classifier)
+            if one.is_to_fit:
+                ready_maps(one.method, classifier)
             else:
-                build_method(method, box, classifier)
-        if to_fit and len(part.shares) < 2:
+                ready(one.method, one.box, classifier)
+        if one.is_to_fit and len(part.shares) < 2:
             raise UsageError(
-                f"--run {text!r} is to be learned from boxes, and there are none apart from those "
-                "that are scored: give --split 0.5/0.5, or a fitted one, as in 'ridge(FILE)'"
+                f"--run {one.name!r} is to be learned from boxes, and there are none apart from "
+                "those that are scored: give --split 0.5/0.5, or a fitted one, as in 'ridge(FILE)'"
             )
 
 
-def _is_unfitted(box: str | None) -> bool:
-    options: Any = None if box is None else build(box, ESTIMATORS)
-    return isinstance(options, Learned) and options.file is None
-
-
-def _trial(terms: Terms, classifier: Classifier, out: Path, text: str, running: Running) -> Trial:
+def _prepared(
+    protocol: Protocol, classifier: Classifier, out: Path, one: MethodAndBox, running: Running
+) -> Evaluation:
     """A run made ready; a box that is to be learned is fitted first, if it is not there yet."""
-    method, box = _halves(text)
-    if box is not None and _is_unfitted(box):
-        file = out / "boxes" / f"{_slug(classifier.name, text)}.safetensors"
+    box = one.box
+    if one.is_to_fit:
+        file = out / "boxes" / f"{_slug(classifier.name, one.name)}.safetensors"
         if not file.exists() or running.overwrite:
-            scored = terms.part.of(terms.dataset.samples)
+            scored = protocol.part.of(protocol.dataset.samples)
             fit(
-                replace(terms.dataset, samples=without_twins(terms.others, scored)),
+                replace(protocol.dataset, samples=without_twins(protocol.others, scored)),
                 classifier,
                 file,
                 box=box,
-                method=method,
-                class_from=terms.class_from,
+                method=one.method,
+                class_from=protocol.class_from,
                 running=replace(running, overwrite=True),
             )
-        name = box.partition("(")[0]
-        box = str(Spec(name, (file.as_posix(),), {}))
-    return prepare(terms, build_method(method, box, classifier), classifier)
+        kind = canonical(part_of(box, ESTIMATORS), ESTIMATORS).partition("(")[0]
+        box = str(Spec(kind, (file.as_posix(),), {}))
+    return prepare(protocol, ready(one.method, box, classifier), classifier)
 
 
-def _run(trials: Mapping[str, Trial], out: Path, running: Running) -> list[Entry]:
-    """Run the trials of one classifier side by side, each into its folder."""
-    makers: dict[str, MapMaker] = {}
-    lanes: list[Lane] = []
-    entries: list[Entry] = []
-    for name, trial in trials.items():
-        plan, maps = trial.plan, None
-        localizer, method = plan.method.localizer, plan.method.method
-        if isinstance(localizer, MapLocalizer):
-            shared = replace(localizer, maker=makers.setdefault(method, localizer.maker))
-            plan = replace(plan, method=replace(plan.method, localizer=shared))
+def _run(evaluations: Mapping[str, Evaluation], out: Path, running: Running) -> list[Run]:
+    """Run the evaluations of one classifier side by side, each into its folder."""
+    jobs: list[Job] = []
+    runs: list[Run] = []
+    for name, evaluation in evaluations.items():
+        plan, maps = evaluation.plan, None
         if running.save_maps is not None:
-            maps = running.save_maps / _slug(plan.classifier.name, method)
-        folder = trial.open(out / _slug(plan.classifier.name, name), overwrite=running.overwrite)
-        is_first = maps not in [entry.maps for entry in entries]
-        lanes.append(Lane(folder=folder, plan=plan, save_maps=maps if is_first else None))
-        entries.append(Entry(name=name, trial=trial, folder=folder, maps=maps))
-    for lane, seconds in zip(lanes, run_together(lanes, running, with_truth=True), strict=True):
-        finish(lane.folder, lane.plan, running, seconds)
-    return entries
+            maps = running.save_maps / _slug(plan.classifier.name, plan.method.text)
+        folder = evaluation.open(
+            out / _slug(plan.classifier.name, name), overwrite=running.overwrite
+        )
+        is_first = maps not in [run.maps for run in runs]
+        jobs.append(Job(folder=folder, plan=plan, save_maps=maps if is_first else None))
+        runs.append(Run(name=name, evaluation=evaluation, folder=folder, maps=maps))
+    for job, seconds in zip(jobs, run_together(jobs, running, with_truth=True), strict=True):
+        finish(job.folder, job.plan, running, seconds)
+    return runs
 
 
 def _slug(model: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""A method on trial: one data set, its scored units, and what came of it."""
+"""A method on a data set: what is scored, by which protocol, and what came of it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +13,14 @@ from gradbox.datasets import Dataset, limit, split
 from gradbox.errors import ImageError, UsageError
 from gradbox.runs.execution import LabelsOf, Plan, Running
 from gradbox.images.batches import hash_source
-from gradbox.localization import Localization, Sample
+from gradbox.localization import ClassFrom, Found, Localization, Sample, Selection
 from gradbox.scores.run_masks import score_constant_masks, score_masks
-from gradbox.methods import ClassFrom, Method, selection_for
+from gradbox.methods import ReadyMethod, rebuilt
 from gradbox.scores.boxes import Scores
-from gradbox.results.run_folder import Found, RunFolder, open_run, read_predictions
-from gradbox.scores.units import TrueUnit, baselines, score, summary, true_units
+from gradbox.results.predictions import read_predictions
+from gradbox.results.run_folder import RunFolder, open_run
+from gradbox.scores.baselines import baselines
+from gradbox.scores.units import TrueUnit, score, summary, true_units
 
 Units = Mapping[str, Sequence[TrueUnit]]
 """The scored units of each image, by image id."""
@@ -58,7 +60,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Terms:
+class Protocol:
     """What is scored and how, whatever the method; without `class_from` each has its own way."""
 
     dataset: Dataset
@@ -82,13 +84,13 @@ class Terms:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Trial:
+class Evaluation:
     """A plan whose samples have units to score; make it with `prepare`.
 
     `n_without_unit` images of the part have nothing to score.
     """
 
-    terms: Terms
+    protocol: Protocol
     plan: Plan
     units: Units
     class_from: ClassFrom
@@ -108,14 +110,21 @@ class Trial:
         """The folder of the run, new or to be resumed."""
         call = {
             "command": "evaluate",
-            "dataset": self.terms.dataset.spec,
-            **self.terms.part.about,
+            "dataset": self.protocol.dataset.spec,
+            **self.protocol.part.about,
             "class_from": self.class_from,
-            "strict": self.terms.strict,
-            "masks": self.terms.has_masks,
+            "strict": self.protocol.strict,
+            "masks": self.protocol.has_masks,
             **self.plan.about,
         }
-        return open_run(out, call, {"supervision": self.supervision}, overwrite=overwrite)
+        return open_run(
+            out,
+            call,
+            {"supervision": self.supervision},
+            overwrite=overwrite,
+            rebuilt=rebuilt,
+            resumable=self.plan.method.is_comparable,
+        )
 
     def score(self, found: Mapping[str, Found]) -> Scores:
         """The scores of what was found; failed images are left out."""
@@ -132,7 +141,7 @@ class Trial:
         with_masks = read_predictions(folder.predictions, masks=True) if masked else ()
         return {
             "supervision": self.supervision,
-            **summary(scores, strict=self.terms.strict),
+            **summary(scores, strict=self.protocol.strict),
             "masks": score_masks(masked, with_masks),
             "n_failed": sum(isinstance(one, ImageError) for one in found.values()),
             "n_without_unit": self.n_without_unit,
@@ -140,13 +149,13 @@ class Trial:
 
     def context(self, found: Mapping[str, Found], hashes: Mapping[str, str]) -> dict[str, Any]:
         """What `metrics.json` says of the images: constant boxes on the same units, oddities."""
-        others = self.terms.others
+        others = self.protocol.others
         rows = baselines(self.units, found, fitting=others or self.samples, oracle=not others)
         shares = {n: (r["share_of_height"], r["share_of_width"]) for n, r in rows.items()}
         masks = score_constant_masks(self._masked(found), found.items(), shares)
         return {
             "baselines": {name: {**row, "masks": masks[name]} for name, row in rows.items()},
-            "problems": [*self.terms.dataset.problems, *oddities(found, hashes, others)],
+            "problems": [*self.protocol.dataset.problems, *oddities(found, hashes, others)],
         }
 
     def _masked(self, image_ids: Iterable[str]) -> dict[str, Sample]:
@@ -155,7 +164,7 @@ class Trial:
         return {s.image_id: s for s in self.samples if s.mask is not None and s.image_id in asked}
 
 
-def prepare(terms: Terms, method: Method, classifier: Classifier) -> Trial:
+def prepare(protocol: Protocol, method: ReadyMethod, classifier: Classifier) -> Evaluation:
     """A method on a classifier, made ready to be run and scored.
 
     Raises:
@@ -163,24 +172,24 @@ def prepare(terms: Terms, method: Method, classifier: Classifier) -> Trial:
             the classifier does not know (for `truth`), or a regressor that was fitted on an image
             that is scored.
     """
-    chosen = terms.class_from or method.class_from
-    if chosen == "none" and method.needs_class:
+    chosen = protocol.class_from or method.class_from
+    if chosen == "none" and method.method.needs_class:
         raise UsageError(
-            f"{method.method} looks for a class: use --class-from truth or predicted, or for none "
+            f"{method.text} looks for a class: use --class-from truth or predicted, or for none "
             "at all --method 'sensitivity(target=layer_mean)'"
         )
-    selected = terms.part.of(terms.dataset.samples)
-    samples, units = with_units(terms.dataset, selected, classifier, chosen)
+    selected = protocol.part.of(protocol.dataset.samples)
+    samples, units = with_units(protocol.dataset, selected, classifier, chosen)
     _refuse_training_images(method, samples)
     plan = Plan(
         samples=samples,
         classifier=classifier,
         method=method,
         labels_of=labels_of_units(units, chosen),
-        selection=selection_for(chosen),
+        selection=Selection.usual(chosen),
     )
-    return Trial(
-        terms=terms,
+    return Evaluation(
+        protocol=protocol,
         plan=plan,
         units=units,
         class_from=chosen,
@@ -255,7 +264,7 @@ def _file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
             yield sample.image_id, hash_source(sample.source)
 
 
-def _refuse_training_images(method: Method, samples: Sequence[Sample]) -> None:
+def _refuse_training_images(method: ReadyMethod, samples: Sequence[Sample]) -> None:
     if method.regressor is None:
         return
     hashes = {}
@@ -267,6 +276,6 @@ def _refuse_training_images(method: Method, samples: Sequence[Sample]) -> None:
     if seen := method.regressor.trained_on(hashes):
         example = min(hashes[digest] for digest in seen)
         raise UsageError(
-            f"{method.box} was fitted on {len(seen)} of these images ({example}, ...): scoring "
+            f"{method.box_text} was fitted on {len(seen)} of these images ({example}, ...): scoring "
             "them would be testing on the training set; take another --part of the --split"
         )

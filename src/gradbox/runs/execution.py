@@ -1,4 +1,4 @@
-"""Running a method over many images: in batches, with progress, into a folder that can resume."""
+"""Running methods over many images: in batches, with progress, into folders that can resume."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from gradbox.models.classifier import Classifier
-from gradbox.reports.drawing import picture, save_picture
 from gradbox.errors import ImageError, UsageError, nearest
 from gradbox.exports import FORMATS
-from gradbox.images.decode import load_rgb
 from gradbox.images.batches import WORKERS, Failed, Loaded, load_batches, to_batch
-from gradbox.localization import RGB, Localization, Sample, Selection
-from gradbox.attribution.maps import MapLocalizer, MapMaker, MapsOfImage
-from gradbox.results.heatmaps import MapStore, create_maps
-from gradbox.methods import Method
+from gradbox.localization import RGB, Batch, Found, Localization, Sample, Selection
+from gradbox.methods import ReadyMethod, rebuilt
+from gradbox.models.classifier import Classifier
 from gradbox.progress import Track, silent
-from gradbox.results.run_folder import Found, RunFolder, read_predictions, to_line
+from gradbox.reports.drawing import picture, save_picture
+from gradbox.results.heatmaps import MapStore, create_maps
+from gradbox.results.predictions import read_predictions, to_line
+from gradbox.results.run_folder import RunFolder
 
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
 
@@ -28,8 +27,8 @@ LabelsOf = Callable[[Sample], tuple[int, ...] | None]
 class Running:
     """How a job runs and what it writes beside its results; nothing here changes a number.
 
-    `save_maps` is a folder for the heat maps; `pictures` writes one picture an image; `masks` adds
-    the object's mask, where the method has one, to its line; `formats` are names of
+    `save_maps` is a folder for the heat maps; `pictures` writes one picture of each image; `masks`
+    adds the object's mask, where the method has one, to its line; `formats` are names of
     `exports.FORMATS`.
     """
 
@@ -58,27 +57,26 @@ class Plan:
 
     samples: Iterable[Sample]
     classifier: Classifier
-    method: Method
+    method: ReadyMethod
     labels_of: LabelsOf
     selection: Selection
 
     @property
     def about(self) -> dict[str, Any]:
         """What `run.json` says of the classifier and the method."""
-        layer = getattr(self.method.localizer, "layer", None)
         return {
             "model": self.classifier.name,
             "weights_hash": self.classifier.weights_hash,
             "dtype": str(self.classifier.dtype).removeprefix("torch."),
             "preprocessing": str(self.classifier.preprocessing),
-            "layer": str(layer) if layer else None,
-            "method": self.method.method,
-            "box": self.method.box,
+            "layer": self.method.layer,
+            "method": self.method.text,
+            "box": self.method.box_text,
         }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Lane:
+class Job:
     """One plan on its way into a folder, and maybe its heat maps into another."""
 
     folder: RunFolder
@@ -109,22 +107,35 @@ class Chunk:
 
 
 def chunks(
-    plans: Sequence[Plan], *, batch_size: int, workers: int, details: bool
+    plans: Sequence[Plan], *, batch_size: int, workers: int, details: bool, originals: bool = False
 ) -> Iterator[Chunk]:
     """The samples of the first plan, batch by batch, in order, through all plans.
 
-    Plans with the same maker of heat maps share its maps; its seconds count in each of them. The
-    classifiers' preprocessing has to be the same.
+    Equal makers of heat maps make the maps of a batch once; the seconds count for each of them. The
+    classifiers' preprocessing has to be the same. `originals` keeps the decoded images.
     """
-    preprocessing = plans[0].classifier.preprocessing
+    keep = originals or any(plan.method.method.needs_originals for plan in plans)
     for loaded in load_batches(
-        plans[0].samples, preprocessing, batch_size=batch_size, workers=workers
+        plans[0].samples,
+        plans[0].classifier.preprocessing,
+        batch_size=batch_size,
+        workers=workers,
+        keep_originals=keep,
     ):
         usable = [one for one in loaded if isinstance(one, Loaded)]
-        made: _Made = {}
-        results = [_localize(plan, usable, made, details) for plan in plans]
-        found = [_in_order(loaded, of_plan) for of_plan, _ in results]
-        yield Chunk(loaded, found, [seconds for _, seconds in results])
+        batch = to_batch(usable) if usable else None
+        found, seconds = [], []
+        for plan in plans:
+            started = perf_counter()
+            rest: Iterator[Found] = iter(())
+            if batch is not None:
+                spared = batch.memo.spared
+                asking = _asking(plan, batch, usable)
+                rest = iter(plan.method.localizer.localize(asking, details=details))
+                started -= batch.memo.spared - spared
+            seconds.append(perf_counter() - started)
+            found.append([_in_place(one, rest) for one in loaded])
+        yield Chunk(loaded, found, seconds)
 
 
 def run_into(
@@ -134,94 +145,91 @@ def run_into(
 
     `with_truth` draws the true boxes into the pictures.
     """
-    lane = Lane(folder=folder, plan=plan, save_maps=running.save_maps)
-    return run_together([lane], running, with_truth=with_truth)[0]
+    job = Job(folder=folder, plan=plan, save_maps=running.save_maps)
+    return run_together([job], running, with_truth=with_truth)[0]
 
 
 def run_together(
-    lanes: Sequence[Lane], running: Running, *, with_truth: bool = False
+    jobs: Sequence[Job], running: Running, *, with_truth: bool = False
 ) -> list[dict[str, float]]:
     """`run_into` for several plans over the same images at once, see `chunks`."""
-    samples = list(lanes[0].plan.samples)
-    seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in lanes]
-    stores = [_store(samples, lane) for lane in lanes]
+    samples = list(jobs[0].plan.samples)
+    seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in jobs]
+    stores = [_store(samples, job) for job in jobs]
     lacking = [
-        {s.image_id for s in samples if _lacks(lane, store, running, s.image_id)}
-        for lane, store in zip(lanes, stores, strict=True)
+        {s.image_id for s in samples if _lacks(job, store, running, s.image_id)}
+        for job, store in zip(jobs, stores, strict=True)
     ]
-    open_lanes = [i for i, images in enumerate(lacking) if images]
-    if not open_lanes:
+    open_jobs = [i for i, images in enumerate(lacking) if images]
+    todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_jobs)]
+    if not todo:
         return seconds
-    todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_lanes)]
     groups = chunks(
-        [replace(lanes[i].plan, samples=todo) for i in open_lanes],
+        [replace(jobs[i].plan, samples=todo) for i in open_jobs],
         batch_size=running.batch_size,
         workers=running.workers,
         details=running.pictures or running.masks or any(store is not None for store in stores),
+        originals=running.pictures,
     )
     for chunk in running.track(groups, len(todo), "localizing"):
-        for i, found, took in zip(open_lanes, chunk.found, chunk.seconds, strict=True):
-            _record(lanes[i], stores[i], chunk.loaded, found, running, with_truth)
-            seconds[i] = {
-                "method": seconds[i]["method"] + took,
-                "images": seconds[i]["images"] + len(chunk),
-            }
+        for i, found, took in zip(open_jobs, chunk.found, chunk.seconds, strict=True):
+            _record(jobs[i], stores[i], chunk.loaded, found, running, with_truth)
+            seconds[i]["method"] += took
+            seconds[i]["images"] += len(chunk)
     for store in stores:
         if store is not None:
             store.finish()
     return seconds
 
 
-def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]) -> Report:
-    """Close the folder, write the other formats and count what failed.
+def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]) -> None:
+    """Close the folder and write the other formats.
 
     Where no image was run, the seconds of the earlier call are kept.
     """
     folder.finish(seconds=seconds if seconds["images"] else folder.facts.get("seconds", seconds))
-    failures, n_images = {}, 0
-    for image_id, found in read_predictions(folder.predictions):
-        n_images += 1
-        if isinstance(found, ImageError):
-            failures[image_id] = str(found)
     for name in running.formats:
         lines = read_predictions(folder.predictions, masks=True)
         good = (found for _, found in lines if isinstance(found, Localization))
         FORMATS[name](good, plan.classifier.class_name, folder.path)
+
+
+def report_of(folder: RunFolder, found: Iterable[tuple[str, Found]]) -> Report:
+    """What a finished job did, from its predictions."""
+    failures, n_images = {}, 0
+    for image_id, one in found:
+        n_images += 1
+        if isinstance(one, ImageError):
+            failures[image_id] = str(one)
     return Report(folder=folder.path, n_images=n_images, failures=failures)
 
 
-_Made = dict[MapMaker, tuple[Sequence[MapsOfImage], float]]
-"""The maps of one batch and the seconds they took, by who made them."""
+def draw(loaded: Loaded, found: Localization, classifier: Classifier, *, with_truth: bool) -> RGB:
+    """The picture of one result, whose original was kept; `with_truth` draws the true boxes too."""
+    assert loaded.original is not None
+    return picture(
+        loaded.original,
+        found,
+        names=[classifier.class_name(label) for label in found.labels],
+        frame=loaded.frame,
+        truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),
+    )
 
 
-def _localize(
-    plan: Plan, usable: Sequence[Loaded], made: _Made, details: bool
-) -> tuple[Sequence[Found], float]:
-    """What a plan finds in the images of a batch, and the seconds of its method."""
-    if not usable:
-        return [], 0.0
-    batch, localizer = to_batch(usable, plan.labels_of, plan.selection), plan.method.localizer
-    started = perf_counter()
-    if not isinstance(localizer, MapLocalizer):
-        return localizer.localize(batch, details=details), perf_counter() - started
-    if localizer.maker not in made:
-        maps = localizer.maker.maps(batch)
-        made[localizer.maker] = maps, perf_counter() - started
-    maps, making = made[localizer.maker]
-    started = perf_counter()
-    return localizer.boxes(batch, maps, details=details), making + perf_counter() - started
+def _asking(plan: Plan, batch: Batch, usable: Sequence[Loaded]) -> Batch:
+    return batch.asking([plan.labels_of(one.sample) for one in usable], plan.selection)
 
 
-def _in_order(loaded: Sequence[Loaded | Failed], found: Sequence[Found]) -> list[Found]:
-    """What was found in the usable images, with the failed ones put back in their places."""
-    rest = iter(found)
-    return [
-        one.error if isinstance(one, Failed) else _mark_blank(one, next(rest)) for one in loaded
-    ]
+def _in_place(loaded: Loaded | Failed, rest: Iterator[Found]) -> Found:
+    """What was found in an image: its error, or the next of what the usable ones gave."""
+    if isinstance(loaded, Failed):
+        return loaded.error
+    found = next(rest)
+    return replace(found, blank=True) if isinstance(found, Localization) and loaded.blank else found
 
 
 def _record(
-    lane: Lane,
+    job: Job,
     store: MapStore | None,
     loaded: Sequence[Loaded | Failed],
     found: Sequence[Found],
@@ -236,51 +244,33 @@ def _record(
             if store is not None and result.heatmap is not None:
                 store.put(image_id, result.heatmap)
             if running.pictures:
-                drawn = draw(one, result, lane.plan.classifier, with_truth=with_truth)
-                save_picture(_picture(lane, image_id), drawn)
-        if image_id in lane.folder.done:
+                drawn = draw(one, result, job.plan.classifier, with_truth=with_truth)
+                save_picture(_picture(job, image_id), drawn)
+        if image_id in job.folder.done:
             continue
-        naming = lane.plan.classifier.class_name
+        naming = job.plan.classifier.class_name
         lines.append(to_line(image_id, result, naming, masks=running.masks))
         if isinstance(one, Loaded):
             hashes[image_id] = one.sha256
     if lines:
-        lane.folder.append(lines, hashes)
+        job.folder.append(lines, hashes)
 
 
-def _lacks(lane: Lane, store: MapStore | None, running: Running, image_id: str) -> bool:
+def _lacks(job: Job, store: MapStore | None, running: Running, image_id: str) -> bool:
     """Whether an image still has to run: its line, or the map or picture asked for, is missing."""
     return (
-        image_id not in lane.folder.done
+        image_id not in job.folder.done
         or (store is not None and not store.has(image_id))
-        or (running.pictures and not _picture(lane, image_id).exists())
+        or (running.pictures and not _picture(job, image_id).exists())
     )
 
 
-def _picture(lane: Lane, image_id: str) -> Path:
-    return lane.folder.path / "pictures" / f"{image_id}.jpg"
+def _picture(job: Job, image_id: str) -> Path:
+    return job.folder.path / "pictures" / f"{image_id}.jpg"
 
 
-def _store(samples: Sequence[Sample], lane: Lane) -> MapStore | None:
-    if lane.save_maps is None:
+def _store(samples: Sequence[Sample], job: Job) -> MapStore | None:
+    if job.save_maps is None:
         return None
-    about = {key: lane.plan.about[key] for key in ("method", "model", "weights_hash")}
-    size = lane.plan.classifier.preprocessing.size
-    return create_maps(lane.save_maps, [s.image_id for s in samples], size, about)
-
-
-def draw(loaded: Loaded, found: Localization, classifier: Classifier, *, with_truth: bool) -> RGB:
-    """The picture of one result; `with_truth` draws the true boxes too."""
-    return picture(
-        load_rgb(loaded.sample.source),
-        found,
-        names=[classifier.class_name(label) for label in found.labels],
-        frame=loaded.frame,
-        truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),
-    )
-
-
-def _mark_blank(loaded: Loaded, found: Found) -> Found:
-    if isinstance(found, Localization) and loaded.blank:
-        return replace(found, blank=True)
-    return found
+    about = {key: job.plan.about[key] for key in ("method", "model", "weights_hash")}
+    return create_maps(job.save_maps, [s.image_id for s in samples], about, rebuilt=rebuilt)

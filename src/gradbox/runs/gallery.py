@@ -8,22 +8,23 @@ from gradbox.images.batches import WORKERS, Failed
 from gradbox.localization import Localization
 from gradbox.scores.boxes import Scores
 from gradbox.reports.report import Case
-from gradbox.runs.evaluation import Trial
+from gradbox.runs.evaluation import Evaluation
 
 
-def gallery(trial: Trial, scores: Scores, count: int = 4) -> list[Case]:
+def gallery(evaluation: Evaluation, scores: Scores, count: int = 4) -> list[Case]:
     """`count` best, median and worst images by the IoU of their first unit, localized once more.
 
+    Which images these are is known only at the end, and the maps of all are not kept until then.
     Few images are not shown twice: the median and the worst ones then are fewer.
     """
     ious: dict[str, float] = {}
     for unit in scores.units:
         ious.setdefault(unit.image_id, unit.iou)
     group_of = _choose(sorted(ious, key=lambda image_id: (-ious[image_id], image_id)), count)
-    samples = [sample for sample in trial.plan.samples if sample.image_id in group_of]
-    plan = replace(trial.plan, samples=samples)
+    samples = [sample for sample in evaluation.plan.samples if sample.image_id in group_of]
+    plan = replace(evaluation.plan, samples=samples)
     pictures = {}
-    for chunk in chunks([plan], batch_size=count, workers=WORKERS, details=True):
+    for chunk in chunks([plan], batch_size=count, workers=WORKERS, details=True, originals=True):
         for loaded, found in zip(chunk.loaded, chunk.found[0], strict=True):
             if isinstance(found, Localization) and not isinstance(loaded, Failed):
                 shown = replace(found, regions=())

@@ -9,12 +9,11 @@ from math import ceil, fsum
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from gradbox.boxes import clip
-from gradbox.geometry import Size
+from gradbox.geometry import Mask, Size
 
-Mask = Bool[np.ndarray, "H W"]
 RATIOS = ("iou", "precision", "recall")
 """What `Overlap` has of two masks."""
 
@@ -22,16 +21,6 @@ RATIOS = ("iou", "precision", "recall")
 def mask_iou(predicted: Mask, truth: Mask) -> float:
     """Intersection over union of two masks."""
     return Overlap.of(predicted, truth).iou
-
-
-def pixel_precision(predicted: Mask, truth: Mask) -> float:
-    """The share of the predicted pixels that are true."""
-    return Overlap.of(predicted, truth).precision
-
-
-def pixel_recall(predicted: Mask, truth: Mask) -> float:
-    """The share of the true pixels that are predicted."""
-    return Overlap.of(predicted, truth).recall
 
 
 def filled_box(box: Float[np.ndarray, "4"], size: Size) -> Mask:

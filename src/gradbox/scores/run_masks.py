@@ -4,22 +4,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
 
 from gradbox.boxes import bounding, centered
 from gradbox.errors import ImageError, UsageError
-from gradbox.geometry import Size
+from gradbox.geometry import Mask, Size
 from gradbox.images.decode import load_rgb
-from gradbox.localization import Localization, MaskSource, Sample
-from gradbox.results.run_folder import Found
+from gradbox.localization import Found, Localization, MaskSource, Sample
 from gradbox.scores.bootstrap import interval
-from gradbox.scores.masks import RATIOS, Mask, MaskScores, Overlap, filled_box
+from gradbox.scores.masks import RATIOS, MaskScores, Overlap, filled_box
 
 Candidates = Callable[[Localization, Mask], Mapping[str, Mask]]
 """The masks, by name, that are held against the true one of an image; the same names for each."""
 
 
-def load_mask(source: MaskSource) -> Bool[np.ndarray, "h w"]:
+def load_mask(source: MaskSource) -> Mask:
     """The true mask of an image: the non-zero pixels of a file, or what a function returns.
 
     Raises:
@@ -30,7 +28,7 @@ def load_mask(source: MaskSource) -> Bool[np.ndarray, "h w"]:
     return np.any(load_rgb(source), axis=2)
 
 
-def overlaps(
+def mask_scores(
     samples: Mapping[str, Sample], found: Iterable[tuple[str, Found]], candidates: Candidates
 ) -> dict[str, MaskScores]:
     """The candidates over the images that have a true mask with a pixel; others do not count.
@@ -63,7 +61,7 @@ def score_masks(
     Raises:
         UsageError: a true mask cannot be read, or has another size than its image.
     """
-    scores = overlaps(samples, found, _of_run)
+    scores = mask_scores(samples, found, _of_run)
     made = {name: one for name, one in scores.items() if name != "mask" or one.pooled.predicted}
     rows = {name: summary(one) for name, one in made.items()}
     if rows:
@@ -86,7 +84,7 @@ def score_constant_masks(
         size = localization.size
         return {name: filled_box(centered(*size, share), size) for name, share in shares.items()}
 
-    scores = overlaps(samples, found, filled)
+    scores = mask_scores(samples, found, filled)
     return {name: {"box_filled": summary(scores[name])} if scores else {} for name in shares}
 
 

@@ -6,12 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gradbox.boxes import Boxes, centered
+from gradbox.boxes import Boxes
 from gradbox.errors import UsageError
-from gradbox.estimators.untrained import mean_shares
-from gradbox.localization import Localization, Sample
-from gradbox.methods import ClassFrom
-from gradbox.results.run_folder import Found
+from gradbox.localization import ClassFrom, Found, Localization, Sample
 from gradbox.scores.bootstrap import interval
 from gradbox.scores.boxes import Scores, Unit, is_hit, pointing_hit
 
@@ -71,45 +68,6 @@ def score(
         if isinstance(localization := found[image_id], Localization)
         for truth in of_image
     )
-
-
-def score_constant(
-    units: Mapping[str, Sequence[TrueUnit]],
-    found: Mapping[str, Found],
-    shares: tuple[float, float],
-) -> Scores:
-    """The scores of the same centred box in every image, on the same units as `score`."""
-    return Scores.of(
-        Unit.of(image_id, centered(*localization.size, shares), truth.boxes, localization.size)
-        for image_id, of_image in units.items()
-        if isinstance(localization := found[image_id], Localization)
-        for truth in of_image
-    )
-
-
-def baselines(
-    units: Mapping[str, Sequence[TrueUnit]],
-    found: Mapping[str, Found],
-    *,
-    fitting: Sequence[Sample],
-    oracle: bool,
-) -> dict[str, dict[str, Any]]:
-    """The constant boxes by name, scored on the same units.
-
-    `center(mean)` takes the mean size of the boxes of `fitting`; `oracle` marks it where these are
-    the scored images themselves.
-    """
-    sized = [(s.boxes, s.size) for s in fitting if s.size is not None and len(s.boxes)]
-    shares = {"center(0.8)": (0.8, 0.8), "whole": (1.0, 1.0)}
-    if sized:
-        shares["center(mean)"] = mean_shares(sized)
-    rows: dict[str, dict[str, Any]] = {}
-    for name, share in shares.items():
-        numbers = summary(score_constant(units, found, share))
-        rows[name] = {key: numbers[key] for key in HEADLINE if key in numbers}
-        rows[name] |= {"share_of_height": share[0], "share_of_width": share[1]}
-        rows[name] |= {"oracle": oracle and name == "center(mean)"}
-    return rows
 
 
 def summary(scores: Scores, *, strict: bool = True) -> dict[str, Any]:

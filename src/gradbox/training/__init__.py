@@ -1,1 +1,1 @@
-"""What `gradbox.training.train` is made of: labels, pixels, augmentation, network, loop and checkpoint."""
+"""A classifier from image labels: labels, pixels, augmentation, network, loop and checkpoint."""

@@ -75,7 +75,7 @@ def split_by_class(
 def _from_dataset(text: str) -> list[Sample]:
     return [
         Sample(image_id=sample.image_id, source=sample.source, label=sample.label)
-        for sample in datasets.load(text).samples
+        for sample in datasets.load_dataset(text).samples
         if sample.label
     ]
 

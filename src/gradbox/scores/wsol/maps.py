@@ -97,7 +97,7 @@ def _scoremap(store: MapStore, sample: Sample, frame_of: FrameOf) -> Float[np.nd
     """The map over the whole image in the protocol's frame; 0 where a crop cut away."""
     assert sample.size is not None
     heatmap, frame = store[sample.image_id], frame_of(sample.size)
-    if frame.resized == frame.input:
+    if frame.shows_all:
         return scoremap_of(heatmap)
     return scoremap_of(replace(frame, original=(SIDE, SIDE)).map_to_original(heatmap))
 

@@ -49,19 +49,6 @@ def resize_boxes(boxes: Boxes, size: Size, side: int = SIDE) -> Boxes:
     return np.trunc(boxes * side / np.array([width, height, width, height], dtype=np.float64))
 
 
-def boxes_above(
-    scoremap: ScoreMap, threshold: float, all_contours: bool
-) -> Int[np.ndarray, "boxes 4"]:
-    """The boxes around what is above `threshold` times the maximum of a map in [0, 1].
-
-    Holes have contours too. Only the contour with the largest area counts unless `all_contours`;
-    no contour gives the box (0, 0, 0, 0). As there, x1 and y1 lie one past the contour except at
-    the border of the map.
-    """
-    (boxes,) = _boxes_at_levels(*_quantized(scoremap, np.array([threshold])))
-    return boxes if all_contours else boxes[:1]
-
-
 @dataclass(frozen=True)
 class Variant:
     """Which boxes count, and the IoUs that they must reach; the score is the mean over these."""

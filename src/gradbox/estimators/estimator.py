@@ -1,0 +1,60 @@
+"""The contract of a way to boxes: heat maps in, for each of them boxes with scores out."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from gradbox.boxes import Boxes
+from gradbox.geometry import Frame
+
+if TYPE_CHECKING:
+    from gradbox.estimators.learned import Regressor
+
+Heatmaps = Float[np.ndarray, "b h w"]
+
+
+class ScoredBoxes(NamedTuple):
+    """The boxes (n, 4) of one map in original pixels, the main one first, and their scores (n,)."""
+
+    boxes: Boxes
+    scores: Float[np.ndarray, "n"]
+
+
+@runtime_checkable
+class BoxEstimator(Protocol):
+    """Turns heat maps into boxes."""
+
+    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
+        """The boxes of each map, in original pixels, and their scores in [0, 1].
+
+        Maps are finite and non-negative, of any size and scale, and cover the network input. The
+        score of gradbox's own boxes is the share of the map's total inside. A map of zeros is
+        answered with the whole image and score 0 (the constant boxes, which do not look at the map,
+        keep to their box).
+        """
+        ...
+
+
+@runtime_checkable
+class FittedEstimator(BoxEstimator, Protocol):
+    """An estimator that may have learned from boxes; one without a regressor has seen none."""
+
+    @property
+    def regressor(self) -> "Regressor | None":
+        """What was learned, and from which boxes."""
+        ...
+
+
+class Untrained:
+    """What every estimator says that has learned from no box."""
+
+    regressor: None = None
+
+
+def one_each(boxes: Float[np.ndarray, "b 4"], scores: Float[np.ndarray, "b"]) -> list[ScoredBoxes]:
+    """One box for each map."""
+    return [
+        ScoredBoxes(box, score) for box, score in zip(boxes[:, None], scores[:, None], strict=True)
+    ]
