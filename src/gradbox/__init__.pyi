@@ -1,6 +1,7 @@
 # The public names: the one list of them. They are imported when they are first used.
 from .attribution.gradients import Outputs as Outputs
 from .attribution.gradients import input_gradient as input_gradient
+from .attribution.method import MapMethod as MapMethod
 from .attribution.sensitivity import Sensitivity as Sensitivity
 from .dam.localizer import Dam as Dam
 from .datasets import load_dataset as load_dataset

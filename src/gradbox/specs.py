@@ -25,7 +25,8 @@ Parts = Mapping[str, type]
 """The classes of parts by name: a dict, or a `Registry` that others may add to."""
 T = TypeVar("T")
 
-_NAME = re.compile(r"[A-Za-z_]\w*|[^\s,()\[\]\"'=]+\.py:[A-Za-z_]\w*|\"[^\"]+\.py:[A-Za-z_]\w*\"")
+_FILE = r"[^\s,()\[\]\"'=]+\.py:[A-Za-z_]\w*"
+_NAME = re.compile(rf"{_FILE}|[A-Za-z_]\w*|\"[^\"]+\.py:[A-Za-z_]\w*\"")
 _KEY = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)\s*")
 _QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
 _BARE_VALUE = re.compile(r"""[^,()"'=\[\]][^,()"'\[\]]*""")

@@ -1,0 +1,1 @@
+"""Methods run over many images: into folders, scored, compared."""
