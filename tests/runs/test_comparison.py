@@ -12,20 +12,20 @@ import pytest
 from PIL import Image
 
 from gradbox import cli
+from gradbox.attribution.sensitivity import SensitivityMaps
 from gradbox.boxes import iou
-from gradbox.models.classifier import Classifier
-from gradbox.runs.comparison import compare
 from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
-from gradbox.runs.execution import Report, Running
+from gradbox.estimators.learned import Regressor
 from gradbox.geometry import Frame
 from gradbox.localization import Batch, Sample
-from gradbox.results.heatmaps import create_maps
+from gradbox.models.classifier import Classifier
 from gradbox.models.load import SCENES, load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.estimators.learned import Regressor
-from gradbox.attribution.sensitivity import SensitivityMaps
+from gradbox.results.heatmaps import create_maps
+from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part
+from gradbox.runs.execution import Report, Running
 from gradbox.scores.wsol.maps import box_accuracies, wsol_scores
 
 MASS, TOP = "sensitivity | mass", "sensitivity | top_fraction(0.2, sigma=4)"
@@ -210,7 +210,9 @@ DAM = "dam(percentile=90, dilations=2, erosions=2)"
 
 def scenes(out: Path, runs: Sequence[str]) -> dict[str, Any]:
     """Four scenes, which have true masks, with the classifier that is built in."""
-    compare(load_dataset("scenes:4,seed=11"), [load_classifier(SCENES, device="cpu")], out, runs=runs)
+    compare(
+        load_dataset("scenes:4,seed=11"), [load_classifier(SCENES, device="cpu")], out, runs=runs
+    )
     return table(out)
 
 

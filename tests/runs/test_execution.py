@@ -38,7 +38,10 @@ def test_a_failed_image_is_a_line_and_the_others_are_done(
 def test_maps_of_any_size_are_kept_and_one_store_has_one_size(
     card: Path, discs: Path, tmp_path: Path
 ) -> None:
-    network, dataset = load_classifier(str(card), device="cpu"), gradbox.load_dataset(f"csv:{discs}")
+    network, dataset = (
+        load_classifier(str(card), device="cpu"),
+        gradbox.load_dataset(f"csv:{discs}"),
+    )
     small = FakeMaps(((0.0, 1.0, 0.0), (0.0, 2.0, 4.0)))
     running = Running(save_maps=tmp_path / "maps", pictures=True)
     gradbox.evaluate(dataset, network, tmp_path / "a", method=small, running=running)
@@ -52,7 +55,10 @@ def test_maps_of_any_size_are_kept_and_one_store_has_one_size(
 
 
 def test_small_maps_are_scored_by_the_protocol_too(card: Path, discs: Path, tmp_path: Path) -> None:
-    network, dataset = load_classifier(str(card), device="cpu"), gradbox.load_dataset(f"csv:{discs}")
+    network, dataset = (
+        load_classifier(str(card), device="cpu"),
+        gradbox.load_dataset(f"csv:{discs}"),
+    )
     report = gradbox.compare(
         dataset,
         [network],

@@ -26,7 +26,7 @@ from gradbox.estimators.placing import place
 from gradbox.files import whole_file
 from gradbox.geometry import Frame
 
-FORMAT = "gradbox.estimators.learned"
+FORMAT = "gradbox.regressor"
 FORMAT_VERSION = "1"
 DEFAULT_GRID = 14
 

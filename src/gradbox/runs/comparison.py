@@ -103,7 +103,8 @@ def compare(
         "class_from": class_from,
         "strict": strict,
     }
-    folder = open_run(out, call, {"runs": [as_typed(given, one.name) for given, one in zip(runs, asked, strict=True)]}, overwrite=running.overwrite)
+    typed = [as_typed(given, one.name) for given, one in zip(runs, asked, strict=True)]
+    folder = open_run(out, call, {"runs": typed}, overwrite=running.overwrite)
     ran: list[Run] = []
     for classifier, prefix in zip(classifiers, _prefixes(classifiers), strict=True):
         evaluations = {

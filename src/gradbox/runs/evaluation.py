@@ -8,18 +8,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gradbox.models.classifier import Classifier
 from gradbox.datasets import Dataset, limit, split
 from gradbox.errors import ImageError, UsageError
-from gradbox.runs.execution import LabelsOf, Plan, Running
 from gradbox.images.batches import hash_source
 from gradbox.localization import ClassFrom, Found, Localization, Sample, Selection
-from gradbox.scores.run_masks import score_constant_masks, score_masks
 from gradbox.methods import ReadyMethod, rebuilt
-from gradbox.scores.boxes import Scores
+from gradbox.models.classifier import Classifier
 from gradbox.results.predictions import read_predictions
 from gradbox.results.run_folder import RunFolder, open_run
+from gradbox.runs.execution import LabelsOf, Plan, Running
 from gradbox.scores.baselines import baselines
+from gradbox.scores.boxes import Scores
+from gradbox.scores.run_masks import score_constant_masks, score_masks
 from gradbox.scores.units import TrueUnit, score, summary, true_units
 
 Units = Mapping[str, Sequence[TrueUnit]]
@@ -276,6 +276,6 @@ def _refuse_training_images(method: ReadyMethod, samples: Sequence[Sample]) -> N
     if seen := method.regressor.trained_on(hashes):
         example = min(hashes[digest] for digest in seen)
         raise UsageError(
-            f"{method.box_text} was fitted on {len(seen)} of these images ({example}, ...): scoring "
-            "them would be testing on the training set; take another --part of the --split"
+            f"{method.box_text} was fitted on {len(seen)} of these images ({example}, ...): "
+            "scoring them would be testing on the training set; take another --part of the --split"
         )

@@ -162,8 +162,6 @@ def run_together(
     ]
     open_jobs = [i for i, images in enumerate(lacking) if images]
     todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_jobs)]
-    if not todo:
-        return seconds
     groups = chunks(
         [replace(jobs[i].plan, samples=todo) for i in open_jobs],
         batch_size=running.batch_size,
@@ -171,7 +169,7 @@ def run_together(
         details=running.pictures or running.masks or any(store is not None for store in stores),
         originals=running.pictures,
     )
-    for chunk in running.track(groups, len(todo), "localizing"):
+    for chunk in running.track(groups, len(todo), "localizing") if todo else ():
         for i, found, took in zip(open_jobs, chunk.found, chunk.seconds, strict=True):
             _record(jobs[i], stores[i], chunk.loaded, found, running, with_truth)
             seconds[i]["method"] += took

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gradbox.runs.execution import chunks, draw
 from gradbox.images.batches import WORKERS, Failed
 from gradbox.localization import Localization
-from gradbox.scores.boxes import Scores
 from gradbox.reports.report import Case
 from gradbox.runs.evaluation import Evaluation
+from gradbox.runs.execution import chunks, draw
+from gradbox.scores.boxes import Scores
 
 
 def gallery(evaluation: Evaluation, scores: Scores, count: int = 4) -> list[Case]:

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from gradbox.scores.bootstrap import mcnemar, paired_difference
 from gradbox.errors import ImageError, UsageError
 from gradbox.files import write_json
-from gradbox.results.heatmaps import open_maps
-from gradbox.scores.boxes import Scores, is_hit
-from gradbox.progress import Track, silent
 from gradbox.localization import Found
+from gradbox.progress import Track, silent
+from gradbox.results.heatmaps import open_maps
 from gradbox.results.predictions import read_predictions
 from gradbox.results.run_folder import RunFolder
-from gradbox.scores.baselines import score_constant
-from gradbox.scores.units import HEADLINE
 from gradbox.runs.evaluation import Evaluation
+from gradbox.scores.baselines import score_constant
+from gradbox.scores.bootstrap import mcnemar, paired_difference
+from gradbox.scores.boxes import Scores, is_hit
+from gradbox.scores.units import HEADLINE
 from gradbox.scores.wsol.maps import wsol_scores
 
 _SHOWN = (
@@ -35,7 +35,7 @@ _SHOWN = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """One run: its evaluation, its finished folder, and where its heat maps are kept, if they are."""
+    """One run: its evaluation, its finished folder, and where its heat maps are, if kept."""
 
     name: str
     evaluation: Evaluation

@@ -1,0 +1,83 @@
+"""Files that version 0.1 wrote, with its own command line: `data/version_0_1`.
+
+    gradbox evaluate scenes:3,size=64 --model gradbox/scenes --device cpu --method sensitivity \
+        --box 'threshold(0.3)' --out run --save-maps maps
+    gradbox fit scenes:16,seed=1,size=64 --model gradbox/scenes --device cpu --out box.safetensors
+    gradbox evaluate scenes:3,size=64 --model gradbox/scenes --device cpu \
+        --box 'ridge(box.safetensors)' --out learned
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gradbox
+
+OLD = Path(__file__).parent / "data" / "version_0_1"
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the files, which is the working directory."""
+    shutil.copytree(OLD, tmp_path / "old")
+    monkeypatch.chdir(tmp_path / "old")
+    return tmp_path / "old"
+
+
+def evaluate(out: str, **options: object) -> dict[str, object]:
+    report = gradbox.evaluate(
+        gradbox.load_dataset("scenes:3,size=64"),
+        gradbox.load_classifier("gradbox/scenes", device="cpu"),
+        Path(out),
+        **options,  # type: ignore[arg-type]
+    )
+    assert report.metrics is not None
+    return dict(report.metrics)
+
+
+def test_a_run_is_gone_on_with_though_the_box_has_new_options(old: Path) -> None:
+    before = (old / "run" / "predictions.jsonl").read_bytes()
+    seconds = json.loads((old / "run" / "run.json").read_text())["seconds"]
+    metrics = evaluate("run", method="sensitivity", box="threshold(0.3)")
+    assert (old / "run" / "predictions.jsonl").read_bytes() == before
+    assert json.loads((old / "run" / "run.json").read_text())["seconds"] == seconds  # nothing ran
+    known = json.loads((OLD / "run" / "metrics.json").read_text())
+    assert {k: v for k, v in metrics.items() if k != "seconds"} == {
+        k: v for k, v in known.items() if k != "seconds"
+    }
+    with pytest.raises(gradbox.UsageError, match="box was"):
+        evaluate("run", method="sensitivity", box="threshold(0.3, boxes=all)")
+
+
+def test_the_same_call_gives_the_same_predictions(old: Path) -> None:
+    evaluate("new", method="sensitivity", box="threshold(0.3)")
+    ours, theirs = (
+        [json.loads(line) for line in (old / name / "predictions.jsonl").read_text().splitlines()]
+        for name in ("new", "run")
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one["boxes"], other["boxes"], atol=2)
+        assert one["labels"] == other["labels"]
+
+
+def test_saved_maps_are_read_and_gone_on_with(old: Path) -> None:
+    store = gradbox.open_maps(old / "maps")
+    assert store[next(iter(store.images))].any()
+    before = np.array(store.maps)
+    evaluate(
+        "run",
+        method="sensitivity",
+        box="threshold(0.3)",
+        running=gradbox.Running(save_maps=old / "maps"),
+    )
+    np.testing.assert_array_equal(gradbox.open_maps(old / "maps").maps, before)
+
+
+def test_a_regressor_is_used(old: Path) -> None:
+    before = json.loads((OLD / "learned" / "metrics.json").read_text())
+    metrics = evaluate("again", box="ridge(box.safetensors)")
+    assert metrics["supervision"] == before["supervision"] == "16 boxes"
+    assert metrics["mean_iou"] == pytest.approx(before["mean_iou"], abs=0.02)
