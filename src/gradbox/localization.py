@@ -78,31 +78,38 @@ class Selection:
 class Memo:
     """What was computed of the pixels of a batch, once for all who ask.
 
-    `spared` are the seconds that those who came later did not need.
+    A key is anything with a hash; what has none is not kept.
     """
 
     def __init__(self) -> None:
-        self.spared = 0.0
+        self._spared = 0.0
         self._kept: dict[Any, tuple[Any, float]] = {}
 
+    def clock(self) -> float:
+        """Seconds as if nothing had been known: those that were spared are counted, too."""
+        return perf_counter() + self._spared
+
     def known(self, key: Any) -> Any:
-        """What was made with this key, None where nothing was."""
-        made, _ = self._kept.get(key, (None, 0.0))
+        """What was kept with this key, None where nothing was."""
+        if not _has_hash(key):
+            return None
+        made, seconds = self._kept.get(key, (None, 0.0))
+        self._spared += seconds
         return made
 
-    def once(self, key: Any, make: Callable[[], T]) -> T:
-        """What `make` gives, made at the first call with this key; one without a hash is no key."""
-        try:
-            known = self._kept.get(key)
-        except TypeError:
-            return make()
-        if known is not None:
-            self.spared += known[1]
-            return known[0]
-        started, spared = perf_counter(), self.spared
-        made = make()
-        self._kept[key] = made, perf_counter() - started + self.spared - spared
+    def keep(self, key: Any, made: T, *, since: float) -> T:
+        """Keep what was made since this time of the `clock`."""
+        if _has_hash(key):
+            self._kept[key] = made, self.clock() - since
         return made
+
+
+def _has_hash(key: Any) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
 
 
 @runtime_checkable
@@ -135,9 +142,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.image_ids)
 
-    def once(self, key: Any, make: Callable[[], T]) -> T:
-        """What `make` gives for the classes asked for here, made once for equal keys."""
-        return self.memo.once((key, self.labels, self.selection), make)
+    def known(self, key: Any) -> Any:
+        """What was kept with this key for the classes asked for here, None where nothing was."""
+        return self.memo.known((key, self.labels, self.selection))
+
+    def keep(self, key: Any, made: T, *, since: float) -> T:
+        """Keep what was made for the classes asked for here since this time of the memo's clock."""
+        return self.memo.keep((key, self.labels, self.selection), made, since=since)
 
     def asking(
         self, labels: Sequence[tuple[int, ...] | None], selection: Selection | None = None

@@ -20,7 +20,7 @@ from gradbox.reports.report import write_report
 from gradbox.results.predictions import read_predictions
 from gradbox.results.run_folder import open_run
 from gradbox.runs.evaluation import Part, Protocol, prepare
-from gradbox.runs.execution import Plan, Report, Running, chunks, finish, report_of, run_into
+from gradbox.runs.execution import Job, Plan, Report, Running, chunks, finish, report_of, run
 from gradbox.runs.fitting import fit
 from gradbox.runs.gallery import gallery
 
@@ -108,7 +108,8 @@ def locate(
         rebuilt=rebuilt,
         resumable=chosen.is_comparable,
     )
-    finish(folder, plan, running, run_into(folder, plan, running))
+    (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
+    finish(folder, plan, running, seconds)
     return report_of(folder, read_predictions(folder.predictions))
 
 
@@ -139,7 +140,8 @@ def evaluate(
     running = protocol.run_by(running or Running())
     evaluation = prepare(protocol, ready(method, box, classifier), classifier)
     folder = evaluation.open(out, overwrite=running.overwrite)
-    seconds = run_into(folder, evaluation.plan, running, with_truth=True)
+    job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
+    (seconds,) = run([job], running, with_truth=True)
     finish(folder, evaluation.plan, running, seconds)
     found = dict(read_predictions(folder.predictions))
     report, scores = report_of(folder, found.items()), evaluation.score(found)

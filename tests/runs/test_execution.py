@@ -98,10 +98,13 @@ def test_equal_makers_make_the_maps_of_a_batch_once(card: Path, discs: Path) -> 
         assert min(chunk.seconds) > 0
 
 
-def test_a_memo_makes_once_and_knows_what_it_spared() -> None:
-    memo, made = Memo(), []
-    for _ in range(3):
-        assert memo.once("key", lambda: made.append(1) or "value") == "value"
-    assert made == [1]
-    assert memo.spared > 0
-    assert memo.once(["no hash"], lambda: 3) == 3
+def test_a_memo_keeps_and_counts_what_it_spared() -> None:
+    memo = Memo()
+    started = memo.clock()
+    assert memo.known("key") is None
+    assert memo.keep("key", "value", since=started - 5.0) == "value"  # as if it had taken 5 s
+    before = memo.clock()
+    assert memo.known("key") == "value"
+    assert 5.0 <= memo.clock() - before < 6.0
+    assert memo.keep(["no hash"], 3, since=0.0) == 3
+    assert memo.known(["no hash"]) is None

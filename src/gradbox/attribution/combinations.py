@@ -287,7 +287,9 @@ def with_classes_of(found: Sequence[MapsOfImage], batch: Batch) -> Batch:
 
 
 def _made(maker: MapMaker, batch: Batch) -> Sequence[MapsOfImage]:
-    return batch.once(maker, lambda: maker.maps(batch))
+    started = batch.memo.clock()
+    maps = batch.known(maker)
+    return batch.keep(maker, maker.maps(batch), since=started) if maps is None else maps
 
 
 def _of_image(

@@ -22,7 +22,10 @@ class MapLocalizer:
 
     def localize(self, batch: Batch, *, details: bool = False) -> Sequence[Found]:
         """One `Localization` for each image, with the boxes of each class asked for."""
-        maps = batch.once(self.maker, lambda: self.maker.maps(batch))
+        started = batch.memo.clock()
+        maps = batch.known(self.maker)
+        if maps is None:
+            maps = batch.keep(self.maker, self.maker.maps(batch), since=started)
         return [
             found if isinstance(found, ImageError) else self._box(batch, i, found, details)
             for i, found in enumerate(maps)

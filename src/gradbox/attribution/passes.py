@@ -18,8 +18,9 @@ class Pass:
 
 def share(batch: Batch, classifier: Classifier, layers: Sequence[str]) -> None:
     """Announce that several maps of this batch will ask for a pass, which records these layers."""
-    names = tuple(dict.fromkeys(layers))
-    batch.memo.once(("shared layers", classifier.module), lambda: names)
+    key, names = ("shared layers", classifier.module), tuple(dict.fromkeys(layers))
+    if batch.memo.known(key) is None:
+        batch.memo.keep(key, names, since=batch.memo.clock())
 
 
 def pass_of(
@@ -29,14 +30,16 @@ def pass_of(
 
     Where it was announced by `share` it runs once for all whose layers are among the announced.
     """
-    images = classifier.normalize(batch.pixels)
-    announced = batch.memo.known(("shared layers", classifier.module))
+    images, memo = classifier.normalize(batch.pixels), batch.memo
+    announced = memo.known(("shared layers", classifier.module))
     if announced is None or not set(layers) <= set(announced):
         return Pass(forward(classifier, images, layers=layers, head=head), shared=False)
-    outputs = batch.memo.once(
-        ("pass", classifier.module, head),
-        lambda: forward(classifier, images, layers=announced if head else layers, head=head),
-    )
+    key, started = ("pass", classifier.module, head), memo.clock()
+    outputs = memo.known(key)
+    if outputs is None:
+        recorded = announced if head else layers  # without the head it stops at the last of them
+        outputs = forward(classifier, images, layers=recorded, head=head)
+        memo.keep(key, outputs, since=started)
     if not set(layers) <= set(outputs.activations):
         return Pass(forward(classifier, images, layers=layers, head=head), shared=False)
     return Pass(outputs, shared=True)

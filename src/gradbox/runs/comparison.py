@@ -18,7 +18,7 @@ from gradbox.models.classifier import Classifier
 from gradbox.reports.report import write_report
 from gradbox.results.run_folder import open_run
 from gradbox.runs.evaluation import Evaluation, Part, Protocol, prepare, without_twins
-from gradbox.runs.execution import Job, Report, Running, finish, run_together
+from gradbox.runs.execution import Job, Report, Running, finish, run
 from gradbox.runs.fitting import fit
 from gradbox.runs.gallery import gallery
 from gradbox.runs.ranking import Run, rank
@@ -201,7 +201,7 @@ def _run(evaluations: Mapping[str, Evaluation], out: Path, running: Running) -> 
         is_first = maps not in [run.maps for run in runs]
         jobs.append(Job(folder=folder, plan=plan, save_maps=maps if is_first else None))
         runs.append(Run(name=name, evaluation=evaluation, folder=folder, maps=maps))
-    for job, seconds in zip(jobs, run_together(jobs, running, with_truth=True), strict=True):
+    for job, seconds in zip(jobs, run(jobs, running, with_truth=True), strict=True):
         finish(job.folder, job.plan, running, seconds)
     return runs
 

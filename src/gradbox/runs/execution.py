@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -126,33 +125,28 @@ def chunks(
         batch = to_batch(usable) if usable else None
         found, seconds = [], []
         for plan in plans:
-            started = perf_counter()
             rest: Iterator[Found] = iter(())
+            started = ended = 0.0
             if batch is not None:
-                spared = batch.memo.spared
                 asking = _asking(plan, batch, usable)
+                started = batch.memo.clock()
                 rest = iter(plan.method.localizer.localize(asking, details=details))
-                started -= batch.memo.spared - spared
-            seconds.append(perf_counter() - started)
+                ended = batch.memo.clock()
+            seconds.append(ended - started)
             found.append([_in_place(one, rest) for one in loaded])
         yield Chunk(loaded, found, seconds)
 
 
-def run_into(
-    folder: RunFolder, plan: Plan, running: Running, *, with_truth: bool = False
-) -> dict[str, float]:
-    """Run what is not yet in the folder; returns the seconds of the method and the images run.
-
-    `with_truth` draws the true boxes into the pictures.
-    """
-    job = Job(folder=folder, plan=plan, save_maps=running.save_maps)
-    return run_together([job], running, with_truth=with_truth)[0]
-
-
-def run_together(
+def run(
     jobs: Sequence[Job], running: Running, *, with_truth: bool = False
 ) -> list[dict[str, float]]:
-    """`run_into` for several plans over the same images at once, see `chunks`."""
+    """Run what is not yet in the folders of several jobs over the same images, see `chunks`.
+
+    `with_truth` draws the true boxes into the pictures.
+
+    Returns:
+        The seconds of the method and the number of images run, of each job.
+    """
     samples = list(jobs[0].plan.samples)
     seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in jobs]
     stores = [_store(samples, job) for job in jobs]
