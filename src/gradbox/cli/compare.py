@@ -9,8 +9,10 @@ from gradbox.cli.console import (
     close,
     show_comparison,
 )
+from gradbox.cli.grouped import grouped
 
 
+@grouped
 def compare(
     dataset: opt.DatasetText,
     model: Annotated[
@@ -30,23 +32,10 @@ def compare(
         ),
     ],
     out: opt.Out,
-    class_from: opt.ClassFromOption = None,
-    split: opt.Split = None,
-    part: opt.PartNumber = 1,
-    seed: opt.Seed = 0,
-    limit: opt.Limit = None,
-    at_least: Annotated[
-        bool, typer.Option(help="Count IoU >= 0.5 as a hit; the default is > 0.5.")
-    ] = False,
-    weights: opt.Weights = None,
-    layer: opt.Layer = None,
-    device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
-    batch_size: opt.BatchSize = 16,
-    workers: opt.Workers = 2,
-    pictures: opt.Pictures = False,
-    save_maps: opt.SaveMaps = None,
-    overwrite: opt.Overwrite = False,
+    *,
+    data: opt.ScoreOptions,
+    loading: opt.ModelOptions,
+    how: opt.PictureOptions,
 ) -> None:
     """Score several methods on the same images, in one table: DIR/compare.json, DIR/report.html.
 
@@ -61,13 +50,13 @@ def compare(
 
     report = compare_runs(
         opt.to_dataset(dataset),
-        [opt.to_classifier(one, weights, layer, device, dtype) for one in model],
+        [loading.classifier(one) for one in model],
         out,
         runs=run,
-        class_from=opt.to_class_from(class_from),
-        part=opt.to_part(split, part, seed, limit),
-        strict=not at_least,
-        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps),
+        class_from=data.checked_class_from(),
+        part=data.part(),
+        strict=not data.at_least,
+        running=how.running(),
     )
     assert report.metrics is not None
     show_comparison(report.metrics)

@@ -34,7 +34,7 @@ def demo(
         out,
         count=count,
         assets=Path(assets) if assets else None,
-        running=opt.to_running(16, 2, overwrite=True),
+        running=opt.RunOptions(overwrite=True).running(),
     )
     assert shown.comparison.metrics is not None
     show_comparison(shown.comparison.metrics)

@@ -1,40 +1,24 @@
 """`gradbox evaluate`: boxes of a data set, and their score."""
 
-from typing import Annotated
-
-import typer
-
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
     close,
     show_scores,
 )
+from gradbox.cli.grouped import grouped
 
 
+@grouped
 def evaluate(
     dataset: opt.DatasetText,
     model: opt.Model,
     out: opt.Out,
     method: opt.MethodSpec = "sensitivity",
     box: opt.BoxSpec = None,
-    class_from: opt.ClassFromOption = None,
-    split: opt.Split = None,
-    part: opt.PartNumber = 1,
-    seed: opt.Seed = 0,
-    limit: opt.Limit = None,
-    at_least: Annotated[
-        bool, typer.Option(help="Count IoU >= 0.5 as a hit; the default is > 0.5.")
-    ] = False,
-    weights: opt.Weights = None,
-    layer: opt.Layer = None,
-    device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
-    batch_size: opt.BatchSize = 16,
-    workers: opt.Workers = 2,
-    formats: opt.Formats = "",
-    pictures: opt.Pictures = False,
-    save_maps: opt.SaveMaps = None,
-    overwrite: opt.Overwrite = False,
+    *,
+    data: opt.ScoreOptions,
+    loading: opt.ModelOptions,
+    how: opt.FormatOptions,
 ) -> None:
     """Localize a data set and score it against its boxes: DIR/metrics.json.
 
@@ -47,14 +31,14 @@ def evaluate(
 
     report = pipeline.evaluate(
         opt.to_dataset(dataset),
-        opt.to_classifier(model, weights, layer, device, dtype),
+        loading.classifier(model),
         out,
         method=method,
         box=box,
-        class_from=opt.to_class_from(class_from),
-        part=opt.to_part(split, part, seed, limit),
-        strict=not at_least,
-        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats),
+        class_from=data.checked_class_from(),
+        part=data.part(),
+        strict=not data.at_least,
+        running=how.running(),
     )
     assert report.metrics is not None
     if report.metrics["n_units"]:

@@ -10,8 +10,10 @@ from gradbox.cli import options as opt
 from gradbox.cli.console import (
     say,
 )
+from gradbox.cli.grouped import grouped
 
 
+@grouped
 def fit(
     dataset: opt.DatasetText,
     model: opt.Model,
@@ -28,18 +30,10 @@ def fit(
             metavar="SPEC",
         ),
     ] = "ridge(features=quantiles)",
-    class_from: opt.ClassFromOption = None,
-    split: opt.Split = None,
-    part: opt.PartNumber = 1,
-    seed: opt.Seed = 0,
-    limit: opt.Limit = None,
-    weights: opt.Weights = None,
-    layer: opt.Layer = None,
-    device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
-    batch_size: opt.BatchSize = 16,
-    workers: opt.Workers = 2,
-    overwrite: opt.Overwrite = False,
+    *,
+    data: opt.DataOptions,
+    loading: opt.ModelOptions,
+    how: opt.RunOptions,
 ) -> None:
     """Learn the map from heat maps to boxes, from images that have boxes.
 
@@ -52,13 +46,13 @@ def fit(
 
     regressor = pipeline.fit(
         opt.to_dataset(dataset),
-        opt.to_classifier(model, weights, layer, device, dtype),
+        loading.classifier(model),
         out,
         box=box,
         method=method,
-        class_from=opt.to_class_from(class_from),
-        part=opt.to_part(split, part, seed, limit),
-        running=opt.to_running(batch_size, workers, overwrite),
+        class_from=data.checked_class_from(),
+        part=data.part(),
+        running=how.running(),
     )
     origin = regressor.origin
     penalty = "" if origin.penalty is None else f", penalty {origin.penalty:.3g}"

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gradbox.attribution.layers import last_convolutional_layer, spatial_layers
-from gradbox.attribution.method import Method
 from gradbox.datasets import LOADERS
 from gradbox.datasets.layout import FORMS
 from gradbox.errors import UsageError, nearest
@@ -62,8 +61,8 @@ def _usage(name: str, part: type) -> str:
 def _option(name: str, default: Any, hint: Any) -> str:
     """An option with its default, or with what it may be where it has none of its own."""
     if default is dataclasses.MISSING:
-        return "METHOD" if hint is Method else "METHOD, METHOD, ..."
-    if default is not None:
+        return "METHOD, METHOD, ..." if get_origin(hint) is tuple else "METHOD"
+    if default not in (None, ()):
         return f"{name}={str(Spec('', (default,), {})).removeprefix('(').removesuffix(')')}"
     return f"{name}={'|'.join(_words(hint))}"
 

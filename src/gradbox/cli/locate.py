@@ -9,8 +9,10 @@ from gradbox.cli import options as opt
 from gradbox.cli.console import (
     close,
 )
+from gradbox.cli.grouped import grouped
 
 
+@grouped
 def locate(
     paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.")],
     model: opt.Model,
@@ -28,17 +30,13 @@ def locate(
         float | None,
         typer.Option(help="Also all classes with at least R times the best probability."),
     ] = None,
-    weights: opt.Weights = None,
-    layer: opt.Layer = None,
-    device: opt.Device = "auto",
-    dtype: opt.Dtype = "float32",
-    batch_size: opt.BatchSize = 16,
-    workers: opt.Workers = 2,
-    formats: opt.Formats = "",
-    pictures: opt.Pictures = False,
-    masks: opt.Masks = False,
-    save_maps: opt.SaveMaps = None,
-    overwrite: opt.Overwrite = False,
+    *,
+    loading: opt.ModelOptions,
+    how: opt.FormatOptions,
+    masks: Annotated[
+        bool,
+        typer.Option(help="Also write the object's mask, which `dam` without a --box makes."),
+    ] = False,
 ) -> None:
     """Find objects in images: boxes into DIR/predictions.jsonl.
 
@@ -54,12 +52,12 @@ def locate(
     selection = Selection(top=top or 1, near_top=near_top) if top or near_top else None
     report = pipeline.locate(
         find_images(paths),
-        opt.to_classifier(model, weights, layer, device, dtype),
+        loading.classifier(model),
         out,
         method=method,
         box=box,
         labels=label or [],
         selection=selection,
-        running=opt.to_running(batch_size, workers, overwrite, pictures, save_maps, formats, masks),
+        running=how.running(masks=masks),
     )
     close(report)

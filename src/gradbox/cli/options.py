@@ -1,5 +1,6 @@
 """The options that commands share: what they are called, what `--help` says, what they become."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,18 +18,7 @@ Model = Annotated[
         metavar="SPEC",
     ),
 ]
-Weights = Annotated[
-    str | None,
-    typer.Option(help="A weights file in place of the usual one, or `untrained`.", metavar="FILE"),
-]
-Layer = Annotated[
-    str | None,
-    typer.Option(
-        help="Layer to look into, in place of the last convolutional one.", metavar="NAME"
-    ),
-]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, mps or auto.")]
-Dtype = Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")]
 MethodSpec = Annotated[
     str,
     typer.Option(
@@ -48,37 +38,7 @@ BoxSpec = Annotated[
         metavar="SPEC",
     ),
 ]
-ClassFromOption = Annotated[
-    str | None,
-    typer.Option(
-        "--class-from",
-        help="truth (GT-known), predicted, or none (attention map; the head is not run).",
-        metavar="truth|predicted|none",
-    ),
-]
-Split = Annotated[
-    str | None,
-    typer.Option(help="Sizes of the parts of a random split, as 0.5/0.5.", metavar="A/B/..."),
-]
-PartNumber = Annotated[int, typer.Option("--part", help="Which part of the split, from 1.", min=1)]
-Seed = Annotated[int, typer.Option(help="Seed of the split and of --limit.")]
-Limit = Annotated[int | None, typer.Option(help="Use a random sample of this many images.", min=1)]
-BatchSize = Annotated[int, typer.Option(help="Images in one pass.", min=1)]
-Workers = Annotated[int, typer.Option(help="Threads that decode images.", min=1)]
 Overwrite = Annotated[bool, typer.Option(help="Replace what another call left in --out.")]
-Pictures = Annotated[
-    bool, typer.Option(help="Also draw each image: truth green, prediction red, the map beside.")
-]
-Masks = Annotated[
-    bool, typer.Option(help="Also write the object's mask, which `dam` without a --box makes.")
-]
-SaveMaps = Annotated[
-    Path | None, typer.Option(help="Also write the heat maps to this folder.", metavar="DIR")
-]
-Formats = Annotated[
-    str,
-    typer.Option("--format", help="Also write csv,coco,yolo,voc,labelstudio (with commas)."),
-]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.", metavar="DIR")]
 DatasetText = Annotated[
     str,
@@ -90,13 +50,134 @@ DatasetText = Annotated[
 ]
 
 
-def to_classifier(
-    model: str, weights: str | None, layer: str | None, device: str, dtype: str
-) -> Any:
-    """The classifier of --model and its companions."""
-    from gradbox.models.load import load_classifier
+@dataclass(frozen=True)
+class ModelOptions:
+    """How the classifier of --model is loaded."""
 
-    return load_classifier(model, weights=weights, layer=layer, device=device, dtype=dtype)
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="A weights file in place of the usual one, or `untrained`.", metavar="FILE"
+        ),
+    ] = None
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Layer to look into, in place of the last convolutional one.", metavar="NAME"
+        ),
+    ] = None
+    device: Device = "auto"
+    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
+
+    def classifier(self, model: str) -> Any:
+        """The classifier of a --model."""
+        from gradbox.models.load import load_classifier
+
+        return load_classifier(
+            model, weights=self.weights, layer=self.layer, device=self.device, dtype=self.dtype
+        )
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which images of a data set are taken, and where their class comes from."""
+
+    class_from: Annotated[
+        str | None,
+        typer.Option(
+            help="truth (GT-known), predicted, or none (attention map; the head is not run).",
+            metavar="truth|predicted|none",
+        ),
+    ] = None
+    split: Annotated[
+        str | None,
+        typer.Option(help="Sizes of the parts of a random split, as 0.5/0.5.", metavar="A/B/..."),
+    ] = None
+    number: Annotated[
+        int, typer.Option("--part", help="Which part of the split, from 1.", min=1)
+    ] = 1
+    seed: Annotated[int, typer.Option(help="Seed of the split and of --limit.")] = 0
+    limit: Annotated[
+        int | None, typer.Option(help="Use a random sample of this many images.", min=1)
+    ] = None
+
+    def checked_class_from(self) -> Any:
+        """The value of --class-from, checked."""
+        if self.class_from not in (None, "truth", "predicted", "none"):
+            raise UsageError(f"--class-from {self.class_from}: use truth, predicted or none")
+        return self.class_from
+
+    def part(self) -> Any:
+        """The part of --split, --part, --seed and --limit."""
+        from gradbox.datasets import parse_split
+        from gradbox.runs.evaluation import Part
+
+        if self.split is None and self.number != 1:
+            raise UsageError(f"--part {self.number} needs a --split, as in --split 0.5/0.5")
+        shares = parse_split(self.split) if self.split else ()
+        return Part(shares=shares, number=self.number, seed=self.seed, limit=self.limit)
+
+
+@dataclass(frozen=True)
+class ScoreOptions(DataOptions):
+    """Which images are scored, and what a hit is."""
+
+    at_least: Annotated[
+        bool, typer.Option(help="Count IoU >= 0.5 as a hit; the default is > 0.5.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a job runs."""
+
+    batch_size: Annotated[int, typer.Option(help="Images in one pass.", min=1)] = 16
+    workers: Annotated[int, typer.Option(help="Threads that decode images.", min=1)] = 2
+    overwrite: Overwrite = False
+
+    def running(self, **more: Any) -> Any:
+        """How to run, with a progress bar; `more` are other fields of `Running`."""
+        from gradbox.runs.execution import Running
+
+        return Running(
+            batch_size=self.batch_size,
+            workers=self.workers,
+            overwrite=self.overwrite,
+            track=track,
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class PictureOptions(RunOptions):
+    """How a job runs that can also keep what it saw."""
+
+    pictures: Annotated[
+        bool,
+        typer.Option(help="Also draw each image: truth green, prediction red, the map beside."),
+    ] = False
+    save_maps: Annotated[
+        Path | None, typer.Option(help="Also write the heat maps to this folder.", metavar="DIR")
+    ] = None
+
+    def running(self, **more: Any) -> Any:
+        """How to run, with pictures and maps."""
+        return super().running(pictures=self.pictures, save_maps=self.save_maps, **more)
+
+
+@dataclass(frozen=True)
+class FormatOptions(PictureOptions):
+    """How a job runs that can also write its boxes in other formats."""
+
+    formats: Annotated[
+        str,
+        typer.Option("--format", help="Also write csv,coco,yolo,voc,labelstudio (with commas)."),
+    ] = ""
+
+    def running(self, **more: Any) -> Any:
+        """How to run, with pictures, maps and formats."""
+        names = tuple(name for name in self.formats.split(",") if name not in ("", "jsonl"))
+        return super().running(formats=names, **more)
 
 
 def to_dataset(text: str) -> Any:
@@ -107,45 +188,3 @@ def to_dataset(text: str) -> Any:
     for problem in dataset.problems:
         warn(f"{dataset.spec}: {problem}")
     return dataset
-
-
-def to_part(split: str | None, number: int, seed: int, limit: int | None) -> Any:
-    """The part of --split, --part, --seed and --limit."""
-    from gradbox.datasets import parse_split
-    from gradbox.runs.evaluation import Part
-
-    if split is None and number != 1:
-        raise UsageError(f"--part {number} needs a --split, as in --split 0.5/0.5")
-    shares = parse_split(split) if split else ()
-    return Part(shares=shares, number=number, seed=seed, limit=limit)
-
-
-def to_class_from(text: str | None) -> Any:
-    """The value of --class-from, checked."""
-    if text not in (None, "truth", "predicted", "none"):
-        raise UsageError(f"--class-from {text}: use truth, predicted or none")
-    return text
-
-
-def to_running(
-    batch_size: int,
-    workers: int,
-    overwrite: bool,
-    pictures: bool = False,
-    save_maps: Path | None = None,
-    formats: str = "",
-    masks: bool = False,
-) -> Any:
-    """How to run, with a progress bar."""
-    from gradbox.runs.execution import Running
-
-    return Running(
-        batch_size=batch_size,
-        workers=workers,
-        overwrite=overwrite,
-        pictures=pictures,
-        masks=masks,
-        save_maps=save_maps,
-        formats=tuple(name for name in formats.split(",") if name not in ("", "jsonl")),
-        track=track,
-    )
