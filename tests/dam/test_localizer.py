@@ -12,7 +12,6 @@ from gradbox.attribution.gradients import forward
 from gradbox.dam.blobs import Smoothing, blob, union
 from gradbox.dam.localizer import Dam, DamLocalizer
 from gradbox.dam.neurons import guided_backpropagation, layer_gradient_x_activation, top_neurons
-from gradbox.dam.regions import region_features
 from gradbox.dam.rescoring import region_alone, rescore
 from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame
@@ -287,18 +286,6 @@ def test_a_region_without_a_pixel_is_not_shown_to_the_network():
     owners, labels = np.array([0]), torch.tensor([0])
     assert rescore(classifier, x, masks, owners, labels).tolist() == [-np.inf]
     assert rescore(classifier, x, masks, owners, labels, score="probability").tolist() == [0]
-
-
-def test_features_have_a_fixed_length_and_are_shares_of_the_image():
-    localizer = brightness(kmax=4, k=4, dilations=0, erosions=0)
-    (found,) = localize(localizer, networks.batch(squares(1), [(1,)]))
-    features = region_features(found, count=6).reshape(7, 5)
-    assert features[0].tolist() == [20 / 32, 4 / 32, 28 / 32, 12 / 32, found.scores[0]]
-    for row, region in zip(features[1:5], found.regions, strict=True):
-        assert row.tolist() == [*(region.box / SIDE), region.score]
-    assert (features[5:] == features[4]).all()
-    (silent,) = localize(brightness(abstain=1.0), networks.batch(squares(), [(1,)]))
-    assert region_features(silent, count=1).tolist() == [0, 0, 1, 1, 0] * 2
 
 
 def test_the_defaults_are_the_papers():

@@ -1,20 +1,15 @@
 """From maps to localizations: where the peak lies, and what is kept of it."""
 
 import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from gradbox.attribution.localizer import peak
 from gradbox.attribution.maps import label_maps
-from gradbox.datasets import load_dataset
 from gradbox.errors import ImageError
 from gradbox.geometry import Frame
 from gradbox.localization import Localization
-from gradbox.models.load import load_classifier
-from gradbox.pipeline import evaluate
 from gradbox.results.predictions import from_line, to_line
 
 
@@ -52,23 +47,3 @@ def test_a_map_that_is_not_finite_fails_its_image_alone() -> None:
     assert not isinstance(good, ImageError)
     assert (good[0].label, good[0].label_score) == (1, 0.25)  # four equal logits
     assert isinstance(bad, ImageError)
-
-
-def test_images_that_are_there_twice_are_named(discs: Path, card: Path, tmp_path: Path) -> None:
-    shutil.copy(discs / "images" / "04.png", discs / "images" / "07.png")
-    network = load_classifier(str(card), device="cpu")
-    report = evaluate(load_dataset(f"csv:{discs}"), network, tmp_path / "out")
-    assert report.metrics is not None
-    assert report.metrics["problems"] == ["2 of 24 images there twice, such as 04.png = 07.png"]
-    assert 0 <= report.metrics["pointing_game"] <= 1
-
-
-def test_a_network_that_fails_everywhere_is_scored_as_nothing(
-    discs: Path, card: Path, tmp_path: Path
-) -> None:
-    network = load_classifier(f"{card.parent}/network.py:build_nan", device="cpu")
-    report = evaluate(load_dataset(f"csv:{discs}"), network, tmp_path / "out")
-    assert report.metrics is not None
-    assert (report.metrics["n_units"], report.metrics["corloc"]) == (0, None)
-    assert len(report.failures) == 24
-    assert not (tmp_path / "out" / "report.html").exists()
