@@ -85,3 +85,13 @@ def test_a_map_comes_back_over_an_image_longer_than_opencvs_short_integers():
     over = Frame.squash((2, 40_000), (8, 8)).map_to_original(np.ones((8, 8)))
     assert over.shape == (2, 40_000)
     assert (over == 1).all()
+
+
+def test_a_region_fills_the_input_on_its_own():
+    # By hand: 40 x 20 pixels (width x height) from (60, 10) on become 80 x 80.
+    frame = Frame.of_region((100, 200), np.array([60.0, 10.0, 100.0, 30.0]), (80, 80))
+    assert frame.to_input(np.array([[60.0, 10.0, 100.0, 30.0]])).tolist() == [[0, 0, 80, 80]]
+    assert frame.to_original(np.array([[0.0, 0.0, 40.0, 40.0]])).tolist() == [[60, 10, 80, 20]]
+    assert not frame.shows_all
+    assert Frame.squash((100, 200), (80, 80)).shows_all
+    assert not Frame.resize_and_crop((100, 200), 80, (80, 80)).shows_all

@@ -61,7 +61,7 @@ class ReadyMethod:
     @property
     def regressor(self) -> Regressor | None:
         """What the boxes were learned with, if they were."""
-        return None if self.box is None else self.box.regressor
+        return None if self.box is None else self.box.learned()
 
     @property
     def is_comparable(self) -> bool:
@@ -117,8 +117,9 @@ def ready(method: Any, box: Any, classifier: Classifier) -> ReadyMethod:
     estimator = None if given is None else to_estimator(given)
     text, layers = canonical(chosen, METHODS), chosen.layers(classifier)
     localizer = chosen.build(classifier, estimator)
-    if estimator is not None and estimator.regressor is not None:
-        estimator.regressor.check(
+    regressor = None if estimator is None else estimator.learned()
+    if regressor is not None:
+        regressor.check(
             text,
             classifier.weights_hash,
             layer_name(chosen, classifier),

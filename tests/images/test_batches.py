@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gradbox.files import hash_bytes, hash_file
-from gradbox.images.batches import BATCHES_AHEAD, Failed, Loaded, load, load_batches
+from gradbox.images.batches import BATCHES_AHEAD, Failed, Loaded, load, load_batches, to_batch
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Sample
 
@@ -70,3 +70,37 @@ def test_an_error_of_the_program_is_not_hidden() -> None:
 
     with pytest.raises(ZeroDivisionError):
         load(Sample(image_id="a", source=broken), SMALL)
+
+
+def test_a_batch_gives_its_originals_at_another_size_and_region() -> None:
+    """By another way: the same image loaded at that size, and its part cut out before."""
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    sample = Sample(image_id="a", source=rgb)
+    small, large = Preprocessing(size=(32, 32)), Preprocessing(size=(48, 40))
+    loaded = load(sample, small, keep_original=True)
+    assert isinstance(loaded, Loaded)
+    batch = to_batch([loaded])
+    again = load(sample, large)
+    assert isinstance(again, Loaded)
+    view = batch.view(large)
+    np.testing.assert_array_equal(view.pixels[0].numpy(), again.pixels)
+    assert view.frames == (again.frame,)
+    part = load(Sample(image_id="b", source=rgb[10:40, 20:60].copy()), small)
+    assert isinstance(part, Loaded)
+    zoomed = batch.view(small, [np.array([20.0, 10.0, 60.0, 40.0])])
+    # Resampling at the cut sees neighbours that the cut-out does not have.
+    inner = np.s_[:, 3:-3, 3:-3]
+    np.testing.assert_allclose(zoomed.pixels[0].numpy()[inner], part.pixels[inner], atol=1)
+    box = zoomed.frames[0].to_original(np.array([[0.0, 0.0, 32.0, 32.0]]))
+    np.testing.assert_allclose(box, [[20, 10, 60, 40]])
+    assert zoomed.memo is not batch.memo
+    assert batch.asking([(1,)]).memo is batch.memo
+
+
+def test_without_the_originals_a_view_says_what_is_missing() -> None:
+    sample = Sample(image_id="a", source=np.zeros((8, 8, 3), dtype=np.uint8))
+    loaded = load(sample, Preprocessing(size=(8, 8)))
+    assert isinstance(loaded, Loaded)
+    with pytest.raises(ValueError, match="needs_originals"):
+        to_batch([loaded]).view(Preprocessing(size=(4, 4)))

@@ -31,7 +31,7 @@ def rows(what: str | None, model: str | None = None) -> Mapping[str, Rows]:
         "datasets": [(FORMS.get(name, f"{name}:REST"),) for name in LOADERS],
         "formats": [
             ("jsonl", "always written"),
-            *((name, _about(f)) for name, f in FORMATS.items()),
+            *_parts(FORMATS),
         ],
     }
     if what is None:
@@ -46,11 +46,20 @@ def rows(what: str | None, model: str | None = None) -> Mapping[str, Rows]:
     return {what: short[what]}
 
 
-def _parts(registry: Mapping[str, type]) -> Rows:
-    return [(_usage(name, part), _about(part)) for name, part in registry.items()]
+def _parts(registry: Mapping[str, Any]) -> Rows:
+    return [_part(registry, name) for name in registry]
 
 
-def _usage(name: str, part: type) -> str:
+def _part(registry: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """A part with its options; where it cannot be loaded, why."""
+    try:
+        part = registry[name]
+    except UsageError as error:
+        return name, str(error)
+    return _usage(name, part), _about(part)
+
+
+def _usage(name: str, part: Any) -> str:
     if not dataclasses.is_dataclass(part):
         return name
     hints = get_type_hints(part)

@@ -23,8 +23,9 @@ MethodSpec = Annotated[
     str,
     typer.Option(
         "--method",
-        help="For instance `sensitivity` or `'sensitivity(target=layer_mean, reduce=max)'`;"
-        " see `gradbox list methods`.",
+        help="For instance `sensitivity` or `'sensitivity(target=layer_mean, reduce=max)'`, one"
+        " made of others, as in `'product(sensitivity, dam)'`, or `path/file.py:Class`; see"
+        " `gradbox list methods`.",
         metavar="SPEC",
     ),
 ]
@@ -44,7 +45,7 @@ DatasetText = Annotated[
     str,
     typer.Argument(
         help="csv:DIR, voc:DIR@2007/test, imagenet:DIR@val|loc|folders, cub:DIR,"
-        " coco:IMAGES@FILE.json, folder:DIR or scenes:N",
+        " coco:IMAGES@FILE.json, folder:DIR, scenes:N or path/file.py:NAME:REST",
         metavar="DATASET",
     ),
 ]
@@ -171,7 +172,10 @@ class FormatOptions(PictureOptions):
 
     formats: Annotated[
         str,
-        typer.Option("--format", help="Also write csv,coco,yolo,voc,labelstudio (with commas)."),
+        typer.Option(
+            "--format",
+            help="Also write csv,coco,yolo,voc,labelstudio (with commas) or path/file.py:NAME.",
+        ),
     ] = ""
 
     def running(self, **more: Any) -> Any:

@@ -39,18 +39,25 @@ class BoxEstimator(Protocol):
 
 @runtime_checkable
 class FittedEstimator(BoxEstimator, Protocol):
-    """An estimator that may have learned from boxes; one without a regressor has seen none."""
+    """An estimator that may have learned from boxes; one that has learned nothing has seen none."""
+
+    def learned(self) -> "Regressor | None":
+        """What was learned, and from which boxes; a UsageError where it is to be fitted first."""
+        ...
 
     @property
-    def regressor(self) -> "Regressor | None":
-        """What was learned, and from which boxes."""
+    def is_to_fit(self) -> bool:
+        """Whether it is still to be learned from boxes."""
         ...
 
 
 class Untrained:
     """What every estimator says that has learned from no box."""
 
-    regressor: None = None
+    is_to_fit: bool = False
+
+    def learned(self) -> None:
+        """Nothing."""
 
 
 def one_each(boxes: Float[np.ndarray, "b 4"], scores: Float[np.ndarray, "b"]) -> list[ScoredBoxes]:

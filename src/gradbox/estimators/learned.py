@@ -68,6 +68,11 @@ class Learned:
                 )
             object.__setattr__(self, option.name, None)
 
+    @property
+    def is_to_fit(self) -> bool:
+        """Whether no file is given."""
+        return self.file is None
+
     @cached_property
     def regressor(self) -> "Regressor":
         """The fitted map in `file`.
@@ -91,6 +96,10 @@ class Learned:
                 f"{name}({self.file}), or fit another one"
             )
         return found
+
+    def learned(self) -> "Regressor":
+        """The fitted map, see `regressor`."""
+        return self.regressor
 
     def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
         """One box a map by the fitted regressor in `file`."""

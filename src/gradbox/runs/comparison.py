@@ -10,10 +10,9 @@ from typing import Any
 from gradbox.datasets import Dataset
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
-from gradbox.estimators.learned import Ridge, Sgd
 from gradbox.files import hash_bytes, write_json
 from gradbox.localization import ClassFrom
-from gradbox.methods import METHODS, ready, ready_maps
+from gradbox.methods import METHODS, ready, ready_maps, to_estimator
 from gradbox.models.classifier import Classifier
 from gradbox.reports.report import write_report
 from gradbox.results.run_folder import open_run
@@ -53,8 +52,7 @@ class MethodAndBox:
     @property
     def is_to_fit(self) -> bool:
         """Whether the box is to be learned first."""
-        box = None if self.box is None else part_of(self.box, ESTIMATORS)
-        return isinstance(box, (Ridge, Sgd)) and box.file is None
+        return self.box is not None and to_estimator(self.box).is_to_fit
 
 
 def compare(
