@@ -50,7 +50,8 @@ def test_constant_boxes_score_what_is_stated_with_the_photographs(
 ) -> None:
     """The data's own description says 60.1 % and 48.3 %; no network of ours is involved."""
     from gradbox.localization import Localization
-    from gradbox.scores.units import baselines, true_units
+    from gradbox.scores.baselines import baselines
+    from gradbox.scores.units import true_units
 
     units = {s.image_id: true_units(s, "none", lambda text: 0) for s in photographs.samples}
     found = {
