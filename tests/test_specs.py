@@ -11,8 +11,9 @@ from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.estimators.untrained import TopFraction
+from gradbox.grammar import Spec, parse
 from gradbox.methods import METHODS
-from gradbox.specs import Spec, build, canonical, parse
+from gradbox.specs import build, canonical
 
 
 @dataclass(frozen=True)

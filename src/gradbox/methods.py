@@ -14,7 +14,7 @@ from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.dam.localizer import Dam
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
-from gradbox.estimators.estimator import FittedEstimator
+from gradbox.estimators.fitted import FittedEstimator
 from gradbox.estimators.learned import Regressor
 from gradbox.localization import ClassFrom, Localizer
 from gradbox.models.classifier import Classifier

@@ -20,6 +20,7 @@ class Registry(Mapping[str, T]):
 
     def __init__(self, group: str, own: Mapping[str, T]) -> None:
         self.group = group
+        self.files: dict[str, T] = {}  # what was loaded from files; no list shows their names
         self._loaded: dict[str, T] = dict(own)
         self._points: dict[str, EntryPoint] | None = None
 
@@ -30,9 +31,10 @@ class Registry(Mapping[str, T]):
             KeyError: there is no such name.
             UsageError: what it names cannot be loaded.
         """
-        if name not in self._loaded:
-            self._loaded[name] = self._load(name)
-        return self._loaded[name]
+        kept = self.files if ".py:" in name else self._loaded
+        if name not in kept:
+            kept[name] = self._load(name)
+        return kept[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._loaded or name in self._found or ".py:" in str(name)

@@ -1,17 +1,15 @@
 """The one text form of every part: `name(value, key=value)`, as in `top_fraction(0.2, sigma=20)`.
 
-A value is a number, `true` or `false`, quoted text, bare text up to `,`, `)` or `]`, a list
-`[value, value]`, or a part again, as in `product(sensitivity, dam(k=3), powers=[1, 0.35])`. Text
-that reads as something else is quoted, as in `layer="0.10"`. A name is a word of a registry or
-`path/file.py:Class`. The options of a part are the fields of a frozen dataclass, in order; `build`
-reads their types. `canonical` writes every field that is not None, so equal parts have equal text.
+How that is read stands in `grammar`. The options of a part are the fields of a frozen dataclass, in
+order; `build` reads their types, and where one is a protocol the value is a part of the same
+registry, as in `product(sensitivity, dam(k=3), powers=[1, 0.35])`. `canonical` writes every field
+that is not None, so equal parts have equal text.
 """
 
 import dataclasses
-import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -19,53 +17,11 @@ import numpy as np
 
 from gradbox.errors import UsageError, nearest
 from gradbox.files import hash_bytes
+from gradbox.grammar import Spec, Value, parse, write
 
-Value = typing.Union[bool, int, float, str, Sequence["Value"], "Spec"]
 Parts = Mapping[str, type]
 """The classes of parts by name: a dict, or a `Registry` that others may add to."""
 T = TypeVar("T")
-
-_FILE = r"[^\s,()\[\]\"'=]+\.py:[A-Za-z_]\w*"
-_NAME = re.compile(rf"{_FILE}|[A-Za-z_]\w*|\"[^\"]+\.py:[A-Za-z_]\w*\"")
-_KEY = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)\s*")
-_QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
-_BARE_VALUE = re.compile(r"""[^,()"'=\[\]][^,()"'\[\]]*""")
-_BARE = re.compile(r"[^,()\[\]\"'\s=]+")
-_SPACE = re.compile(r"\s*")
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """A parsed spec: its name, the values without a key in order, and the values with one."""
-
-    name: str
-    args: tuple[Value, ...] = ()
-    kwargs: Mapping[str, Value] = dataclasses.field(default_factory=dict)
-
-    def __str__(self) -> str:
-        parts = [_write(value) for value in self.args]
-        parts += [f"{key}={_write(value)}" for key, value in self.kwargs.items()]
-        name = f'"{self.name}"' if " " in self.name else self.name
-        return f"{name}({', '.join(parts)})" if parts else name
-
-
-def parse(text: str) -> Spec:
-    """Read one spec.
-
-    >>> parse("top_fraction(0.2, sigma=20)")
-    Spec(name='top_fraction', args=(0.2,), kwargs={'sigma': 20})
-
-    Raises:
-        UsageError: the text does not follow the grammar.
-    """
-    reader = _Reader(text)
-    name = reader.take(_NAME)
-    if name is None:
-        raise reader.unreadable_name()
-    spec = reader.spec(name[0])
-    if not reader.at_end():
-        raise reader.unreadable_name()
-    return spec
 
 
 def build(text: str, registry: Mapping[str, type[T]]) -> T:
@@ -132,7 +88,7 @@ def convert(value: Any, hint: Any, where: str, registry: Parts | None = None) ->
         choices = typing.get_args(hint)
         if value in choices:
             return value
-        raise UsageError(f"{where}={_write(value)} is not one of {', '.join(map(str, choices))}")
+        raise UsageError(f"{where}={write(value)} is not one of {', '.join(map(str, choices))}")
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)):
         kinds = typing.get_args(hint)
         kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
@@ -146,94 +102,8 @@ def convert(value: Any, hint: Any, where: str, registry: Parts | None = None) ->
     if type(value) is hint:
         return value
     if hint is str:
-        raise UsageError(f"{where}={_write(value)} is not text: quote it where it is meant as text")
-    raise UsageError(f"{where}={_write(value)} is not {_wanted(hint)}")
-
-
-class _Reader:
-    """Reads a text from left to right; each method moves on behind what it has read."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.position = text, 0
-
-    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """What matches here, spaces before it left out; nothing is read where it does not."""
-        start = typing.cast("re.Match[str]", _SPACE.match(self.text, self.position)).end()
-        match = pattern.match(self.text, start)
-        if match is not None:
-            self.position = match.end()
-        return match
-
-    def skip(self, mark: str) -> bool:
-        return self.take(re.compile(re.escape(mark))) is not None
-
-    def at_end(self) -> bool:
-        return not self.text[self.position :].strip()
-
-    def spec(self, name: str) -> Spec:
-        """The rest of a spec, behind its name."""
-        args: list[Value] = []
-        kwargs: dict[str, Value] = {}
-        if self.skip("(") and not self.skip(")"):
-            while True:
-                key = self.take(_KEY)
-                value = self.value()
-                if key is None:
-                    if kwargs:
-                        raise UsageError(
-                            f"cannot read {self.text!r}: {_write(value)} has no key but follows "
-                            "one that has"
-                        )
-                    args.append(value)
-                elif key[1] in kwargs:
-                    raise UsageError(f"cannot read {self.text!r}: {key[1]} is given twice")
-                else:
-                    kwargs[key[1]] = value
-                if self.skip(")"):
-                    break
-                if not self.skip(","):
-                    raise self.unreadable_value()
-        return Spec(name.strip('"'), tuple(args), kwargs)
-
-    def value(self) -> Value:
-        quoted = self.take(_QUOTED)
-        if quoted is not None:
-            text = quoted[1] if quoted[1] is not None else quoted[2]
-            named_file = re.search(r"\.py:[A-Za-z_]\w*$", text)
-            if named_file and self.text[self.position : self.position + 1] == "(":
-                return self.spec(text)
-            return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
-        if self.skip("["):
-            return self.list()
-        bare = self.take(_BARE_VALUE)
-        if bare is None:
-            raise self.unreadable_value()
-        text = bare[0].strip()
-        if self.text[self.position : self.position + 1] == "(":
-            if not _NAME.fullmatch(text):
-                raise self.unreadable_value()
-            return self.spec(text)
-        return _read_bare(text)
-
-    def list(self) -> "list[Value]":
-        values: list[Value] = []
-        while not self.skip("]"):
-            if values and not self.skip(","):
-                raise self.unreadable_value()
-            values.append(self.value())
-        return values
-
-    def unreadable_name(self) -> UsageError:
-        return UsageError(
-            f"cannot read {self.text!r}: write name or name(value, key=value), as in ridge(grid=14)"
-        )
-
-    def unreadable_value(self) -> UsageError:
-        return UsageError(
-            f"cannot read {self.text!r} at {self.text[self.position :]!r}: a value is a number, "
-            "true, false, bare text, text in quotes where it holds spaces, commas or brackets, a "
-            "list [a, b], or name(...) again"
-        )
+        raise UsageError(f"{where}={write(value)} is not text: quote it where it is meant as text")
+    raise UsageError(f"{where}={write(value)} is not {_wanted(hint)}")
 
 
 def _build(spec: Spec, registry: Mapping[str, type[T]], text: str, where: str = "") -> T:
@@ -295,9 +165,7 @@ def _nested(value: Any, where: str, registry: Parts) -> Any:
             return _build(parse(value), registry, value, where)
         return _build(Spec(value), registry, value, where)
     if isinstance(value, (bool, int, float, list, tuple)):
-        raise UsageError(
-            f"{where}={_write(value)} is no part; known: {', '.join(sorted(registry))}"
-        )
+        raise UsageError(f"{where}={write(value)} is no part; known: {', '.join(sorted(registry))}")
     return value
 
 
@@ -334,7 +202,7 @@ def _spec_of(part: Any, registry: Parts) -> Spec:
 def _name_of(part: Any, registry: Parts) -> str:
     """Its name in the registry, else its module and name."""
     kind = type(part)
-    for name in registry:
+    for name in (*registry, *getattr(registry, "files", ())):
         with suppress(UsageError):  # a name of another package that cannot be loaded
             if registry[name] is kind:
                 return name
@@ -352,15 +220,6 @@ def _takes_all(hint: Any) -> bool:
     """Whether an option of this type, as the first, takes all values without a key."""
     kinds = typing.get_args(hint)
     return typing.get_origin(hint) is tuple and len(kinds) == 2 and _is_part(kinds[0])
-
-
-def _read_bare(text: str) -> Value:
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
-    return text
 
 
 def _as_value(value: Any) -> Any:
@@ -383,15 +242,3 @@ def _plain(value: Any) -> Value:
 
 def _wanted(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint)
-
-
-def _write(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        plain = _BARE.fullmatch(value) and isinstance(_read_bare(value), str)
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return value if plain else f'"{escaped}"'
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_write, value))}]"
-    return str(value) if isinstance(value, Spec) else repr(value)

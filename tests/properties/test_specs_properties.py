@@ -8,8 +8,9 @@ from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.estimators.learned import Ridge, Sgd
 from gradbox.estimators.untrained import Center, Mass, TopFraction, Whole
+from gradbox.grammar import Spec, parse
 from gradbox.methods import METHODS
-from gradbox.specs import Spec, build, canonical, parse
+from gradbox.specs import build, canonical
 
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 values = st.one_of(

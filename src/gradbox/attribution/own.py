@@ -9,13 +9,8 @@ from gradbox.attribution.localizer import MapLocalizer
 from gradbox.attribution.maps import MapMaker
 from gradbox.attribution.method import Method
 from gradbox.errors import UsageError
-from gradbox.estimators.estimator import (
-    BoxEstimator,
-    FittedEstimator,
-    Heatmaps,
-    ScoredBoxes,
-    Untrained,
-)
+from gradbox.estimators.estimator import BoxEstimator, Heatmaps, ScoredBoxes
+from gradbox.estimators.fitted import FittedEstimator, Untrained
 from gradbox.estimators.untrained import Mass
 from gradbox.geometry import Frame
 from gradbox.localization import ClassFrom, Localizer

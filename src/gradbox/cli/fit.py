@@ -42,7 +42,7 @@ def fit(
     then use it on other images with `--box 'ridge(box.safetensors)'`.
     """
     from gradbox import pipeline
-    from gradbox.specs import Spec
+    from gradbox.grammar import Spec
 
     regressor = pipeline.fit(
         opt.to_dataset(dataset),

@@ -10,9 +10,9 @@ from gradbox.datasets.layout import FORMS
 from gradbox.errors import UsageError, nearest
 from gradbox.estimators import ESTIMATORS
 from gradbox.exports import FORMATS
+from gradbox.grammar import Spec
 from gradbox.methods import METHODS
 from gradbox.models.load import UNTRAINED, load_classifier
-from gradbox.specs import Spec
 
 Rows = Sequence[tuple[str, ...]]
 

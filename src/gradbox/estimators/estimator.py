@@ -1,16 +1,13 @@
 """The contract of a way to boxes: heat maps in, for each of them boxes with scores out."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 from gradbox.boxes import Boxes
 from gradbox.geometry import Frame
-
-if TYPE_CHECKING:
-    from gradbox.estimators.learned import Regressor
 
 Heatmaps = Float[np.ndarray, "b h w"]
 
@@ -35,29 +32,6 @@ class BoxEstimator(Protocol):
         keep to their box).
         """
         ...
-
-
-@runtime_checkable
-class FittedEstimator(BoxEstimator, Protocol):
-    """An estimator that may have learned from boxes; one that has learned nothing has seen none."""
-
-    def learned(self) -> "Regressor | None":
-        """What was learned, and from which boxes; a UsageError where it is to be fitted first."""
-        ...
-
-    @property
-    def is_to_fit(self) -> bool:
-        """Whether it is still to be learned from boxes."""
-        ...
-
-
-class Untrained:
-    """What every estimator says that has learned from no box."""
-
-    is_to_fit: bool = False
-
-    def learned(self) -> None:
-        """Nothing."""
 
 
 def one_each(boxes: Float[np.ndarray, "b 4"], scores: Float[np.ndarray, "b"]) -> list[ScoredBoxes]:

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from gradbox import boxes as bx
-from gradbox.estimators.estimator import Heatmaps, ScoredBoxes, Untrained, one_each
+from gradbox.estimators.estimator import Heatmaps, ScoredBoxes, one_each
+from gradbox.estimators.fitted import Untrained
 from gradbox.estimators.marginals import above_floor, cut, marginals
 from gradbox.estimators.placing import place, share_inside
 from gradbox.geometry import Frame, Mask

@@ -11,6 +11,7 @@ from gradbox.datasets import Dataset
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.files import hash_bytes, write_json
+from gradbox.grammar import Spec
 from gradbox.localization import ClassFrom
 from gradbox.methods import METHODS, ready, ready_maps, to_estimator
 from gradbox.models.classifier import Classifier
@@ -21,7 +22,7 @@ from gradbox.runs.execution import Job, Report, Running, finish, run
 from gradbox.runs.fitting import fit
 from gradbox.runs.gallery import gallery
 from gradbox.runs.ranking import Run, rank
-from gradbox.specs import Spec, as_typed, canonical, part_of
+from gradbox.specs import as_typed, canonical, part_of
 
 
 @dataclass(frozen=True, eq=False)
