@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradbox.attribution.layers import Layer
-from gradbox.attribution.localizer import MapLocalizer
 from gradbox.attribution.maps import MapMaker
-from gradbox.attribution.method import Method
+from gradbox.attribution.method import MapMethod, Method
 from gradbox.errors import UsageError
 from gradbox.estimators.estimator import BoxEstimator, Heatmaps, ScoredBoxes
 from gradbox.estimators.fitted import FittedEstimator, Untrained
-from gradbox.estimators.untrained import Mass
 from gradbox.geometry import Frame
 from gradbox.localization import ClassFrom, Localizer
 from gradbox.models.classifier import Classifier
@@ -48,27 +46,20 @@ class OwnLocalizer:
 
 
 @dataclass(frozen=True)
-class OwnMaps:
+class OwnMaps(MapMethod):
     """A `MapMaker` as a method: it is itself whatever the classifier."""
 
     maker: MapMaker
-    class_from: ClassFrom = "predicted"
-    needs_class: bool = False
-    needs_originals: bool = False
-    makes_boxes: bool = False
 
     @property
     def stands_for(self) -> object:
         """What texts name in its place."""
         return self.maker
 
-    def layers(self, classifier: Classifier) -> Sequence[Layer]:
-        """None is known."""
-        return ()
-
-    def build(self, classifier: Classifier, box: BoxEstimator | None = None) -> Localizer:
-        """Its maps with the boxes of `box`, `mass` if there is none."""
-        return MapLocalizer(self.maker, box or Mass())
+    @property
+    def needs_class(self) -> bool:
+        """It is not known to need one."""
+        return False
 
     def maps(self, classifier: Classifier) -> MapMaker:
         """Itself."""
