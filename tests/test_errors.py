@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from gradbox.errors import ImageError, UsageError, nearest
@@ -23,3 +25,13 @@ def test_both_kinds_are_value_errors_and_not_each_other(kind: type[Exception]):
     assert issubclass(kind, ValueError)
     assert not issubclass(UsageError, ImageError)
     assert not issubclass(ImageError, UsageError)
+
+
+def test_an_image_error_knows_its_image_and_keeps_its_message():
+    error = ImageError("the file is empty")
+    error.__cause__ = OSError("why")
+    named = error.of("a/b.png")
+    assert (str(named), named.image_id, named.__cause__) == (str(error), "a/b.png", error.__cause__)
+    assert error.image_id is None
+    again = pickle.loads(pickle.dumps(named))
+    assert (str(again), again.image_id) == ("the file is empty", "a/b.png")

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gradbox.files import hash_bytes, hash_file
+from gradbox.images import decode
 from gradbox.images.batches import BATCHES_AHEAD, Failed, Loaded, load, load_batches, to_batch
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Sample
@@ -104,3 +106,62 @@ def test_without_the_originals_a_view_says_what_is_missing() -> None:
     assert isinstance(loaded, Loaded)
     with pytest.raises(ValueError, match="needs_originals"):
         to_batch([loaded]).view(Preprocessing(size=(4, 4)))
+
+
+def test_a_view_of_a_very_large_image_is_in_its_own_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decoded at half its size, it is seen as at its full size, within rounding."""
+    rows, columns = np.mgrid[0:60, 0:80] / 80
+    rgb = (np.stack([rows, columns, 1 - columns], axis=2) * 255).astype(np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    sample = Sample(image_id="a", source=tmp_path / "a.png", size=(60, 80))
+    full = load(sample, SMALL, keep_original=True)
+    monkeypatch.setattr(decode, "FULL_PIXELS", 2000)
+    half = load(sample, SMALL, keep_original=True)
+    assert isinstance(full, Loaded)
+    assert isinstance(half, Loaded)
+    assert half.original is not None
+    assert half.original.shape == (30, 40, 3)
+    assert half.frame == full.frame
+    assert half.sha256 == full.sha256
+    region = [np.array([20.0, 10.0, 60.0, 40.0])]
+    for regions in (None, region):
+        expected, seen = (to_batch([one]).view(SMALL, regions) for one in (full, half))
+        assert seen.frames == expected.frames
+        difference = seen.pixels.numpy().astype(int) - expected.pixels.numpy()
+        assert np.abs(difference).max() <= 3
+
+
+def test_an_image_that_is_deleted_while_it_is_decoded_is_its_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pixels were read, but the file that they came from can no longer be named by its hash."""
+    for name in "abc":
+        Image.fromarray(gray(1)).save(tmp_path / f"{name}.png")
+    read = Image.Image.load
+
+    def delete(image: Image.Image) -> object:
+        (tmp_path / "b.png").unlink(missing_ok=True)
+        return read(image)
+
+    monkeypatch.setattr(Image.Image, "load", delete)
+    samples = [Sample(image_id=name, source=tmp_path / f"{name}.png") for name in "bac"]
+    ((first, *others),) = load_batches(samples, SMALL, batch_size=4, workers=1)
+    assert isinstance(first, Failed)
+    assert str(first.error) == "there is no such file"
+    assert first.error.image_id == "b"
+    assert all(isinstance(one, Loaded) for one in others)
+
+
+def test_too_little_memory_while_an_image_is_resized_is_its_own_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "resize", fail)
+    one = load(Sample(image_id="a", source=gray(7)), SMALL)
+    assert isinstance(one, Failed)
+    assert one.error.image_id == "a"
+    assert "not enough memory" in str(one.error)

@@ -1,6 +1,7 @@
 """Decoding: known pixels, written by Pillow, OpenCV or `struct`, read back by `load_rgb`."""
 
 import io
+import os
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from gradbox.errors import ImageError, UsageError
+from gradbox.images import decode
 from gradbox.images.decode import MAX_PIXELS, is_blank, load_rgb
 from gradbox.images.find import IMAGE_SUFFIXES, find_images
 
@@ -465,3 +467,178 @@ def test_a_truncated_file_opened_by_pillow_is_an_error():
     image = Image.open(io.BytesIO(stream.getvalue()[:-60]))
     with pytest.raises(ImageError, match="broken"):
         load_rgb(image)
+
+
+def interleaved_or_not(pixels: np.ndarray, order: str, *, planar: int = 1, deflate: bool) -> bytes:
+    """A 16-bit TIFF of 3 or 4 channels written by hand, in strips of 3 rows."""
+    height, width, channels = pixels.shape
+    planes = [pixels] if planar == 1 else [pixels[..., i : i + 1] for i in range(channels)]
+    strips = [
+        p[y : y + 3].astype(f"{order}u2").tobytes() for p in planes for y in range(0, height, 3)
+    ]
+    strips = [zlib.compress(strip) for strip in strips] if deflate else strips
+    starts = [8 + sum(map(len, strips[:i])) for i in range(len(strips) + 1)]
+    arrays = [(16,) * channels, starts[:-1], [len(strip) for strip in strips]]
+    forms = [f"{order}{len(a)}{kind}" for a, kind in zip(arrays, "HII", strict=True)]
+    packed = [struct.pack(form, *array) for form, array in zip(forms, arrays, strict=True)]
+    places = [starts[-1] + sum(map(len, packed[:i])) for i in range(len(packed) + 1)]
+    tags = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, channels, places[0]),
+        (259, 4, 1, 8 if deflate else 1),
+        (262, 4, 1, 2),
+        (273, 4, len(strips), places[1]),
+        (277, 4, 1, channels),
+        (278, 4, 1, 3),
+        (279, 4, len(strips), places[2]),
+        (284, 4, 1, planar),
+        *([(338, 4, 1, 2)] if channels == 4 else []),
+    ]
+    directory = b"".join(struct.pack(f"{order}HHII", *tag) for tag in tags)
+    head = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, places[-1])
+    count = struct.pack(f"{order}H", len(tags))
+    return head + b"".join(strips) + b"".join(packed) + count + directory + bytes(4)
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_both_bytes_of_16_bit_tiffs_are_read(tmp_path, order, channels, deflate):
+    # Not 8 bits and a guess: numbers of 12 bits differ in both bytes. The array is a second way.
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 4096, (8, 5, channels), np.uint16)
+    (tmp_path / "a.tif").write_bytes(interleaved_or_not(pixels, order, deflate=deflate))
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.tif"), load_rgb(pixels))
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+def test_16_bit_planes_are_an_error_and_no_wrong_colours(tmp_path, deflate):
+    pixels = np.arange(120, dtype=np.uint16).reshape(8, 5, 3) * 500
+    data = interleaved_or_not(pixels, "<", planar=2, deflate=deflate)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(ImageError, match="save the TIFF interleaved"):
+        load_rgb(tmp_path / "a.tif")
+
+
+def test_a_pillow_image_of_16_bit_gray_and_alpha_stays_as_pillow_has_it(tmp_path):
+    rows = b"\0" + np.array([0, 13107, 25700, 65535], ">u2").tobytes()
+    (tmp_path / "la.png").write_bytes(png(1, 2, bits=16, colour=4, rows=rows))
+    with Image.open(tmp_path / "la.png") as image:
+        np.testing.assert_array_equal(load_rgb(image)[0, :, 0], [204, 100])
+        assert image.getpixel((1, 0)) == (100, 100, 100, 255)
+
+
+def test_blocks_are_put_together_where_they_were(tmp_path):
+    # Three blocks in each direction, the last ones smaller; Pillow's own array is the second way.
+    noise = np.random.default_rng(0).integers(0, 256, (1100, 1300, 3), np.uint8)
+    np.testing.assert_array_equal(load_rgb(saved(tmp_path, Image.fromarray(noise), "a.png")), noise)
+    deep = noise[..., 0].astype(np.uint16)
+    deep[1099, 1299] = 4095  # the maximum of all, in the last block, scales the first one
+    cv2.imwrite(str(tmp_path / "b.png"), deep)
+    assert load_rgb(tmp_path / "b.png")[0, 0, 0] == np.rint(deep[0, 0] * 255 / 4095)
+
+
+@pytest.mark.parametrize("step", [2, 4])
+@pytest.mark.parametrize(
+    "name", ["a.png", "rgba.png", "16.png", "16a.png", "gray16.png", "16.tif", "a.jpg", "a.gif"]
+)
+def test_a_very_large_file_gives_the_means_of_its_pixels(tmp_path, monkeypatch, name, step):
+    # Smooth and large, so that JPEG's own way to a smaller image is near the means, too.
+    rows, columns = np.mgrid[0:613, 0:837] / 900
+    smooth = np.stack([rows, columns, 1 - rows], axis=2)
+    rgb, deep = (smooth * 255).astype(np.uint8), (smooth * 4095).astype(np.uint16)
+    alpha = np.full((613, 837, 1), 4095, np.uint16)
+    pillow = {"a.png": "RGB", "rgba.png": "RGBA", "a.jpg": "RGB", "a.gif": "P"}
+    opencv = {"16a.png": np.dstack([deep, alpha]), "gray16.png": deep[..., 0]}
+    if name in pillow:
+        saved(tmp_path, Image.fromarray(rgb).convert(pillow[name]), name)
+    else:
+        cv2.imwrite(str(tmp_path / name), opencv.get(name, deep))
+    full = load_rgb(tmp_path / name)
+    monkeypatch.setattr(decode, "FULL_PIXELS", -(-613 * 837 // step**2))
+    asked = []
+    small = decode.decode(tmp_path / name, take=asked.append)
+    assert small.size == (613, 837)
+    # 613 and 837 are no multiples: the last row and column are the means of what there is.
+    assert small.rgb.shape == (-(-613 // step), -(-837 // step), 3)
+    assert len(asked) == 1
+    means = full[: 612 // step * step, : 836 // step * step].astype(float)
+    means = means.reshape(612 // step, step, 836 // step, step, 3).mean(axis=(1, 3))
+    difference = np.abs(small.rgb[: 612 // step, : 836 // step] - means)
+    assert difference.max() <= (4 if name == "a.jpg" else 1)
+    np.testing.assert_array_equal(load_rgb(tmp_path / name), full)  # at its full size as before
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tiff"])
+def test_a_smaller_copy_is_upright_like_the_image(tmp_path, monkeypatch, name):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = np.array(STORED[6], np.uint8).repeat(16, axis=0).repeat(16, axis=1)
+    path = saved(tmp_path, Image.fromarray(stored), name, exif=exif)
+    monkeypatch.setattr(decode, "FULL_PIXELS", 400)
+    small = decode.decode(path)
+    assert small.size == (32, 48)
+    assert small.rgb.shape == (16, 24, 3)
+    assert np.abs(small.rgb[4::8, 4::8].astype(int) - KNOWN).max() <= 8
+
+
+def test_an_image_that_takes_too_much_memory_is_refused_by_its_header(tmp_path, monkeypatch):
+    # WebP takes 16 bytes a pixel, and 3 for the result: 100 x 100 pixels 190,000 and the file.
+    path = saved(tmp_path, Image.new("RGB", (100, 100)), "a.webp")
+    monkeypatch.setattr(decode, "BUDGET", 195_000)
+    assert load_rgb(path).shape == (100, 100, 3)
+    monkeypatch.setattr(decode, "BUDGET", 185_000)
+    with pytest.raises(ImageError, match="100 x 100 pixels and takes 0 MB of memory"):
+        load_rgb(path)
+
+
+@pytest.mark.parametrize("where", ["load", "convert", "crop"])
+def test_too_little_memory_is_an_error_of_the_image(tmp_path, monkeypatch, where):
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    path = saved(tmp_path, Image.new("CMYK", (600, 600)), "a.tiff")
+    monkeypatch.setattr(Image.Image, where, fail)
+    with pytest.raises(ImageError, match="not enough memory"):
+        load_rgb(path)
+
+
+def test_what_is_no_file_is_an_error_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    with (tmp_path / "sparse.png").open("wb") as stream:
+        stream.truncate(10**12)
+    for name, message in [
+        ("pipe.png", "a pipe or a device"),
+        ("zero.png", "a pipe or a device"),
+        ("dangling.png", "no such file"),
+        ("loop.png", "cannot be read"),
+        ("sparse.png", "1,000,000 MB, more than 805 MB"),
+        ("nul\0.png", "no file of this name"),
+        ("no text \ud800.png", "no file of this name"),
+        ("long" * 100, "name too long"),
+    ]:
+        with pytest.raises(ImageError, match=message):
+            load_rgb(tmp_path / name)
+
+
+def test_what_libtiff_prints_stays_unseen(tmp_path, capfd):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+    path = saved(tmp_path, Image.fromarray(noise), "a.tiff", compression="tiff_adobe_deflate")
+    data = bytearray(path.read_bytes())
+    data[2000:2010] = bytes(10)
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match="broken"):
+        load_rgb(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_names_that_are_no_utf_8_are_written_with_escapes(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.png")).touch()
+    (tmp_path / "line\nfeed\u2028.png").touch()
+    found = {sample.image_id: sample.source for sample in find_images([tmp_path])}
+    assert list(found) == [r"caf\xe9.png", "line\nfeed\u2028.png"]
+    assert all(path.exists() for path in found.values())

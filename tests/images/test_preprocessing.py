@@ -137,3 +137,17 @@ def test_extreme_shapes_have_an_input_too(size: tuple[int, int]):
 def test_what_cannot_be_is_refused(options: dict[str, object], message: str):
     with pytest.raises(ValueError, match=message):
         Preprocessing(**options)
+
+
+@pytest.mark.parametrize("resize", ["squash", 60])
+def test_a_smaller_copy_is_seen_as_its_original_is(resize):
+    """The frame is the original's, to the bit; a smooth picture looks the same from its copy."""
+    rows, columns = np.mgrid[0:401, 0:603] / 603
+    original = (np.stack([rows, columns, 1 - columns], axis=2) * 255).astype(np.uint8)
+    copy = np.asarray(Image.fromarray(original).reduce(2))
+    preprocessing = Preprocessing(size=(48, 64), resize=resize)
+    for region in (None, np.array([100.0, 50.0, 603.0, 401.0])):
+        expected, frame = preprocessing.resized(original, region)
+        seen, frame_of_copy = preprocessing.resized(copy, region, (401, 603))
+        assert frame_of_copy == frame
+        assert np.abs(seen.astype(int) - expected).max() <= 2
