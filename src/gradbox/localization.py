@@ -205,13 +205,14 @@ class Localization:
     """What was found in one image; box 0 is the main one.
 
     `boxes` (n, 4) are in original pixels; a class may have several, which then stand together, the
-    main one first. For each box: `labels` the class index or None, `label_scores` the probability
-    of that class in [0, 1] (1.0 where no class was asked for), `scores` how much the method trusts
-    the box, and, if there are heat maps, `peaks` where its map is highest (None for a map of zeros;
-    for a further box of the same map, where it is highest inside the box). `top_labels` are the
-    five most probable classes, best first, empty where the head was not run. `heatmap` (h, w), of
-    any size, lies over the network input, `mask` (H, W) over the original image; both belong to the
-    main box, the heat map without one to the first class.
+    main one first. For each box: `labels` the class index or None, `names` the class name where it
+    is known, `label_scores` the probability of that class in [0, 1] (1.0 where no class was asked
+    for), `scores` how much the method trusts the box, and, if there are heat maps, `peaks` where
+    its map is highest (None for a map of zeros; for a further box of the same map, where it is
+    highest inside the box). `top_labels` are the five most probable classes, best first, empty
+    where the head was not run. `heatmap` (h, w), of any size, lies over the network input, `mask`
+    (H, W) over the original image; both belong to the main box, the heat map without one to the
+    first class.
     """
 
     image_id: str
@@ -220,6 +221,7 @@ class Localization:
     labels: tuple[int | None, ...]
     label_scores: tuple[float, ...]
     scores: tuple[float, ...]
+    names: tuple[str | None, ...] = ()
     peaks: tuple[Point | None, ...] = ()
     top_labels: tuple[int, ...] = ()
     blank: bool = False
@@ -233,10 +235,11 @@ class Localization:
             raise ValueError(
                 f"{self.image_id}: {counts} boxes, labels, label scores and scores: one each a box"
             )
-        if len(self.peaks) not in (0, len(self.boxes)):
-            raise ValueError(
-                f"{self.image_id}: {len(self.peaks)} peaks, {len(self.boxes)} boxes: one each a box"
-            )
+        for kind, given in (("names", self.names), ("peaks", self.peaks)):
+            if len(given) not in (0, len(self.boxes)):
+                raise ValueError(
+                    f"{self.image_id}: {len(given)} {kind}, {len(self.boxes)} boxes: one each a box"
+                )
         boxes = as_boxes(self.boxes)
         height, width = self.size
         if ((boxes < 0) | (boxes > np.array([width, height, width, height]))).any():

@@ -7,29 +7,61 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
+
+import numpy as np
+from PIL import Image
 
 from gradbox.datasets import Dataset
-from gradbox.errors import UsageError
+from gradbox.errors import ImageError, UsageError
 from gradbox.files import write_json
 from gradbox.images.batches import WORKERS
-from gradbox.localization import ClassFrom, Found, ImageSource, Sample, Selection
+from gradbox.localization import (
+    ClassFrom,
+    Found,
+    ImageSource,
+    Localization,
+    Sample,
+    Selection,
+)
 from gradbox.methods import DEFAULT_METHOD, ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier
-from gradbox.reports.report import write_report
+from gradbox.models.load import load_classifier
 from gradbox.results.predictions import read_predictions
 from gradbox.results.run_folder import open_run
 from gradbox.runs.evaluation import Part, Protocol, prepare
 from gradbox.runs.execution import Job, Plan, Report, Running, chunks, finish, report_of, run
 from gradbox.runs.fitting import fit
-from gradbox.runs.gallery import gallery
 
 __all__ = ["evaluate", "fit", "localize", "locate"]
 
 
+class _Options(TypedDict, total=False):
+    method: Any
+    box: Any
+    labels: Sequence[str]
+    selection: Selection | None
+    batch_size: int
+    details: bool
+
+
+@overload
+def localize(  # type: ignore[overload-overlap]  # a path and an array can be iterated over, too
+    sources: ImageSource, classifier: Classifier | None = None, **options: Unpack[_Options]
+) -> Localization: ...
+
+
+@overload
 def localize(
-    sources: Iterable[ImageSource],
-    classifier: Classifier,
+    sources: Iterable[ImageSource | Sample],
+    classifier: Classifier | None = None,
+    **options: Unpack[_Options],
+) -> Iterator[Found]: ...
+
+
+def localize(
+    sources: ImageSource | Iterable[ImageSource | Sample],
+    classifier: Classifier | None = None,
     *,
     method: Any = DEFAULT_METHOD,
     box: Any = None,
@@ -37,12 +69,14 @@ def localize(
     selection: Selection | None = None,
     batch_size: int = 16,
     details: bool = False,
-) -> Iterator[Found]:
-    """Localize images, in order; the same job as `locate`, without files.
+) -> Localization | Iterator[Found]:
+    """Localize one image, or any number in order; the same job as `locate`, without files.
 
     Args:
-        sources: image files, Pillow images or (h, w, 3) uint8 arrays, any number.
-        classifier: from `load_classifier` or `Classifier.wrap`.
+        sources: an image file, a Pillow image or an (h, w, 3) uint8 array, or any number of these
+            or of a data set's samples.
+        classifier: from `load_classifier` or `Classifier.wrap`; by default the one of ImageNet's
+            classes that comes with the extra `imagenet`.
         method: text, for instance "sensitivity(target=layer_mean, reduce=max)", or a value, such as
             `Dam(k=3)` or a `MapMaker` or `Localizer` of your own.
         box: text, for instance "top_fraction(0.2, sigma=20)" or "ridge(FILE)", or a value, such as
@@ -52,16 +86,25 @@ def localize(
         batch_size: images in one pass; it does not change the result.
         details: also give each localization its heat map, mask and regions.
 
-    Yields:
-        A `Localization`, or an `ImageError` in the place of an image that cannot be used.
+    Returns:
+        Of one image its `Localization`. Of several an iterator that gives an `ImageError` in the
+        place of an image that cannot be used.
+
+    Raises:
+        ImageError: the one image cannot be used.
+        UsageError: the call is wrong.
     """
-    samples = (
-        Sample(image_id=str(s) if isinstance(s, (str, Path)) else str(i), source=s)
-        for i, s in enumerate(sources)
-    )
-    plan = _plan(samples, classifier, ready(method, box, classifier), labels, selection)
-    for chunk in chunks([plan], batch_size=batch_size, workers=WORKERS, details=details):
-        yield from chunk.found[0]
+    classifier = classifier or load_classifier()
+    alone, several = _one_or_many(sources)
+    plan = _plan(_samples(several), classifier, ready(method, box, classifier), labels, selection)
+    done = chunks([plan], batch_size=batch_size, workers=WORKERS, details=details)
+    results = (found for chunk in done for found in chunk.found[0])
+    if not alone:
+        return results
+    (found,) = results
+    if isinstance(found, ImageError):
+        raise found
+    return found
 
 
 def locate(
@@ -154,6 +197,9 @@ def evaluate(
     }
     write_json(out / "metrics.json", metrics)
     if scores.units:
+        from gradbox.reports.report import write_report
+        from gradbox.runs.gallery import gallery
+
         write_report(
             out / "report.html",
             title=f"{name} on {dataset.spec}",
@@ -164,6 +210,23 @@ def evaluate(
             facts=folder.facts,
         )
     return replace(report, metrics=metrics)
+
+
+def _one_or_many(sources: Any) -> tuple[bool, Iterable[ImageSource | Sample]]:
+    """Whether this is one image, and it or all of them as a sequence."""
+    one = isinstance(sources, (str, Path, Image.Image)) or callable(sources)
+    one = one or (isinstance(sources, np.ndarray) and sources.ndim < 4)
+    return one, [sources] if one else sources
+
+
+def _samples(sources: Iterable[ImageSource | Sample]) -> Iterator[Sample]:
+    """Samples as they are; a file has its path as its id, other images their number."""
+    for i, source in enumerate(sources):
+        if isinstance(source, Sample):
+            yield source
+        else:
+            named = str(source) if isinstance(source, (str, Path)) else str(i)
+            yield Sample(image_id=named, source=source)
 
 
 def _plan(

@@ -286,7 +286,7 @@ def test_without_timm_the_message_says_what_to_install(monkeypatch: pytest.Monke
         ),
         ("gradbox/smal", r"gradbox has no network 'smal' \(did you mean small"),
         ("gradbox/small", "has no weights of its own"),
-        ("resnet18", "give torchvision/NAME, timm/NAME, path/file.py:function or a model card"),
+        ("resnet18", "torchvision/NAME, timm/NAME, path/file.py:function or a model card"),
         ("", "cannot tell the model from ''"),
     ],
 )

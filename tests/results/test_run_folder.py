@@ -22,6 +22,7 @@ def localization() -> Localization:
         labels=(2, None),
         label_scores=(0.75, 1.0),
         scores=(0.5, 0.25),
+        names=("class 2", None),
         top_labels=(2, 1, 0),
         blank=True,
         mask=mask,
@@ -31,22 +32,29 @@ def localization() -> Localization:
 
 def test_a_line_read_back_is_what_was_written() -> None:
     before = localization()
-    line = json.loads(
-        json.dumps(to_line("a/b.jpg", before, lambda index: f"class {index}", masks=True))
-    )
+    line = json.loads(json.dumps(to_line("a/b.jpg", before, masks=True)))
     after = from_line(line, masks=True)
     assert isinstance(after, Localization)
     np.testing.assert_array_equal(after.boxes, before.boxes)
     assert after.mask is not None
     np.testing.assert_array_equal(after.mask, before.mask)
-    for name in ("image_id", "size", "labels", "label_scores", "scores", "top_labels", "blank"):
+    for name in (
+        "image_id",
+        "size",
+        "labels",
+        "label_scores",
+        "scores",
+        "names",
+        "top_labels",
+        "blank",
+    ):
         assert getattr(after, name) == getattr(before, name)
     assert line["names"] == ["class 2", None]
     assert line["proposals"] == [{"box": [1, 2, 3, 4], "score": 7.5, "label": 2, "chosen": False}]
 
 
 def test_a_failed_image_is_a_line_with_its_error() -> None:
-    line = to_line("x.jpg", ImageError("the file is empty"), str)
+    line = to_line("x.jpg", ImageError("the file is empty"))
     assert line == {"image": "x.jpg", "error": "the file is empty"}
     assert str(from_line(line)) == "the file is empty"
 
@@ -67,7 +75,7 @@ def test_the_message_for_another_call_says_what_changed(tmp_path: Path) -> None:
 
 def test_final_names_appear_only_at_the_end(tmp_path: Path) -> None:
     folder = open_run(tmp_path, {}, {}, overwrite=False)
-    folder.append([to_line("a/b.jpg", localization(), str)], {"a/b.jpg": "0" * 64})
+    folder.append([to_line("a/b.jpg", localization())], {"a/b.jpg": "0" * 64})
     assert not folder.predictions.exists()
     folder.finish()
     assert [image for image, _ in read_predictions(folder.predictions)] == ["a/b.jpg"]

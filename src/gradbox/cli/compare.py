@@ -15,14 +15,6 @@ from gradbox.cli.grouped import grouped
 @grouped
 def compare(
     dataset: opt.DatasetText,
-    model: Annotated[
-        list[str],
-        typer.Option(
-            help="torchvision/NAME, timm/NAME, path/file.py:function, or a model card; may be given"
-            " again.",
-            metavar="SPEC",
-        ),
-    ],
     run: Annotated[
         list[str],
         typer.Option(
@@ -32,6 +24,13 @@ def compare(
         ),
     ],
     out: opt.Out,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="As in `evaluate`, efficientnet_lite0 by default; may be given again.",
+            metavar="SPEC",
+        ),
+    ] = None,
     *,
     data: opt.ScoreOptions,
     loading: opt.ModelOptions,
@@ -50,7 +49,7 @@ def compare(
 
     report = compare_runs(
         opt.to_dataset(dataset),
-        [loading.classifier(one) for one in model],
+        [loading.classifier(one) for one in model] if model else [loading.classifier(None)],
         out,
         runs=run,
         class_from=data.checked_class_from(),

@@ -30,6 +30,11 @@ def say(message: str) -> None:
     out_console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
+def hint(message: str) -> None:
+    """One line beside the result, on stderr: where something lies, what else there is."""
+    err_console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
 def warn(message: str) -> None:
     """One line about an oddity that does not stop the run."""
     err_console.print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)

@@ -11,8 +11,8 @@ from gradbox.cli.grouped import grouped
 @grouped
 def evaluate(
     dataset: opt.DatasetText,
-    model: opt.Model,
     out: opt.Out,
+    model: opt.Model = None,
     method: opt.MethodSpec = "sensitivity",
     box: opt.BoxSpec = None,
     *,

@@ -16,10 +16,10 @@ from gradbox.cli.grouped import grouped
 @grouped
 def fit(
     dataset: opt.DatasetText,
-    model: opt.Model,
     out: Annotated[
         Path, typer.Option("--out", help="The regressor's file.", metavar="FILE.safetensors")
     ],
+    model: opt.Model = None,
     method: opt.MethodSpec = "sensitivity",
     box: Annotated[
         str,

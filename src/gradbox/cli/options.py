@@ -10,11 +10,13 @@ from gradbox.cli.console import track, warn
 from gradbox.errors import UsageError
 
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
-        help="torchvision/NAME, timm/NAME, path/file.py:function, or a model card (TOML). A card or"
-        " a .py file runs the code it names.",
+        help="efficientnet_lite0 (the default; it knows ImageNet's 1000 classes and comes with the"
+        " extra `imagenet`), efficientnet_lite1, efficientnet_lite2, torchvision/NAME, timm/NAME,"
+        " path/file.py:function, or a model card (TOML). A card or a .py file runs the code it"
+        " names.",
         metavar="SPEC",
     ),
 ]
@@ -70,12 +72,17 @@ class ModelOptions:
     device: Device = "auto"
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
 
-    def classifier(self, model: str) -> Any:
-        """The classifier of a --model."""
+    def classifier(self, model: str | None) -> Any:
+        """The classifier of a --model, the built-in one without."""
+        from gradbox.models.efficientnet_lite import DEFAULT_MODEL
         from gradbox.models.load import load_classifier
 
         return load_classifier(
-            model, weights=self.weights, layer=self.layer, device=self.device, dtype=self.dtype
+            model or DEFAULT_MODEL,
+            weights=self.weights,
+            layer=self.layer,
+            device=self.device,
+            dtype=self.dtype,
         )
 
 
@@ -177,6 +184,18 @@ class FormatOptions(PictureOptions):
             help="Also write csv,coco,yolo,voc,labelstudio (with commas) or path/file.py:NAME.",
         ),
     ] = ""
+
+    def refuse_without_folder(self, *, masks: bool) -> None:
+        """Complain of an option that writes where there is no --out."""
+        asked = {
+            "--pictures": self.pictures,
+            "--save-maps": self.save_maps,
+            "--format": self.formats,
+            "--masks": masks,
+            "--overwrite": self.overwrite,
+        }
+        for option in (option for option, value in asked.items() if value):
+            raise UsageError(f"{option} needs a folder for the results: --out DIR")
 
     def running(self, **more: Any) -> Any:
         """How to run, with pictures, maps and formats."""

@@ -141,17 +141,17 @@ class Classifier:
 
 def imagenet1k_wnids() -> tuple[str, ...]:
     """The 1000 WordNet ids of ImageNet-1k in the usual class order."""
-    text = (
-        resources.files("gradbox.models").joinpath("data/imagenet1k_wnids.txt").read_text("utf-8")
-    )
-    return tuple(text.split())
+    return _data_lines("imagenet1k_wnids.txt")
 
 
 def imagenet1k_names() -> tuple[str, ...]:
     """The 1000 class names of ImageNet-1k in the usual order, as torchvision writes them."""
-    from torchvision.models import ResNet18_Weights
+    return _data_lines("imagenet1k_names.txt")
 
-    return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+
+def _data_lines(name: str) -> tuple[str, ...]:
+    text = resources.files("gradbox.models").joinpath("data", name).read_text("utf-8")
+    return tuple(text.removesuffix("\n").split("\n"))
 
 
 def _private_copy(module: nn.Module) -> nn.Module:

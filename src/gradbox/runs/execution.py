@@ -133,7 +133,7 @@ def chunks(
                 rest = iter(plan.method.localizer.localize(asking, details=details))
                 ended = batch.memo.clock()
             seconds.append(ended - started)
-            found.append([_in_place(one, rest) for one in loaded])
+            found.append([_in_place(one, rest, plan.classifier) for one in loaded])
         yield Chunk(loaded, found, seconds)
 
 
@@ -196,13 +196,12 @@ def report_of(folder: RunFolder, found: Iterable[tuple[str, Found]]) -> Report:
     return Report(folder=folder.path, n_images=n_images, failures=failures)
 
 
-def draw(loaded: Loaded, found: Localization, classifier: Classifier, *, with_truth: bool) -> RGB:
+def draw(loaded: Loaded, found: Localization, *, with_truth: bool) -> RGB:
     """The picture of one result, whose original was kept; `with_truth` draws the true boxes too."""
     assert loaded.original is not None
     return picture(
         loaded.original,
         found,
-        names=[classifier.class_name(label) for label in found.labels],
         frame=loaded.frame,
         truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),
     )
@@ -212,12 +211,15 @@ def _asking(plan: Plan, batch: Batch, usable: Sequence[Loaded]) -> Batch:
     return batch.asking([plan.labels_of(one.sample) for one in usable], plan.selection)
 
 
-def _in_place(loaded: Loaded | Failed, rest: Iterator[Found]) -> Found:
-    """What was found in an image: its error, or the next of what the usable ones gave."""
+def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], classifier: Classifier) -> Found:
+    """What was found in an image: its error, or the next of what the usable ones gave, named."""
     if isinstance(loaded, Failed):
         return loaded.error
     found = next(rest)
-    return replace(found, blank=True) if isinstance(found, Localization) and loaded.blank else found
+    if not isinstance(found, Localization):
+        return found
+    names = tuple(None if i is None else classifier.class_name(i) for i in found.labels)
+    return replace(found, names=names, blank=found.blank or loaded.blank)
 
 
 def _record(
@@ -236,12 +238,11 @@ def _record(
             if store is not None and result.heatmap is not None:
                 store.put(image_id, result.heatmap)
             if running.pictures:
-                drawn = draw(one, result, job.plan.classifier, with_truth=with_truth)
+                drawn = draw(one, result, with_truth=with_truth)
                 save_picture(_picture(job, image_id), drawn)
         if image_id in job.folder.done:
             continue
-        naming = job.plan.classifier.class_name
-        lines.append(to_line(image_id, result, naming, masks=running.masks))
+        lines.append(to_line(image_id, result, masks=running.masks))
         if isinstance(one, Loaded):
             hashes[image_id] = one.sha256
     if lines:

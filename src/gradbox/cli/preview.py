@@ -1,0 +1,60 @@
+"""What `gradbox locate` shows without --out: a row for each box, and pictures for a look."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+
+import typer
+
+from gradbox.cli.console import complain, hint, say
+from gradbox.errors import ImageError
+from gradbox.images.decode import load_rgb
+from gradbox.localization import Found, Localization, Sample
+from gradbox.models.classifier import Classifier
+from gradbox.reports.drawing import picture, save_picture
+
+_CLASS = 24
+
+
+def preview(
+    samples: Sequence[Sample], results: Iterable[Found], classifier: Classifier, *, drawn: bool
+) -> None:
+    """Print what was found as it comes; exit with 1 if some images failed.
+
+    `drawn` puts a picture of each image into a new temporary folder, which needs details.
+    """
+    folder = Path(mkdtemp(prefix="gradbox-")) if drawn else None
+    width = max(len("image"), *(len(sample.image_id) for sample in samples))
+    say(f"{'image':{width}}  {'class':{_CLASS}}  probability  xmin  ymin  xmax  ymax  score")
+    failed = False
+    for sample, found in zip(samples, results, strict=True):
+        if isinstance(found, ImageError):
+            complain(f"{sample.image_id}: {found}")
+            failed = True
+            continue
+        for row in _rows(found):
+            say(f"{sample.image_id:{width}}  {row}")
+        if folder is not None:
+            _draw(folder / f"{sample.image_id}.jpg", sample, found, classifier)
+    if folder is not None:
+        one = folder / f"{samples[0].image_id}.jpg"
+        hint(f"pictures: {folder}" if len(samples) > 1 else f"picture: {one}")
+    if len(samples) > 1:
+        hint("nothing is kept: --out DIR keeps the boxes, and pictures, maps and other formats")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _rows(found: Localization) -> list[str]:
+    boxes = zip(found.names, found.label_scores, found.boxes, found.scores, strict=True)
+    return [
+        f"{(name or 'object')[:_CLASS]:{_CLASS}}  {probability:11.2f}  "
+        f"{'  '.join(f'{edge:4.0f}' for edge in box)}  {score:5.2f}"
+        for name, probability, box, score in boxes
+    ]
+
+
+def _draw(path: Path, sample: Sample, found: Localization, classifier: Classifier) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = classifier.preprocessing.frame(found.size)
+    save_picture(path, picture(load_rgb(sample.source), found, frame=frame))
