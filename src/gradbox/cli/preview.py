@@ -1,6 +1,6 @@
 """What `gradbox locate` shows without --out: a row for each box, and pictures for a look."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -24,17 +24,13 @@ def preview(
     `drawn` puts a picture of each image into a new temporary folder, which needs details.
     """
     folder = Path(mkdtemp(prefix="gradbox-")) if drawn else None
-    width = max(len("image"), *(len(sample.image_id) for sample in samples))
-    say(f"{'image':{width}}  {'class':{_CLASS}}  probability  xmin  ymin  xmax  ymax  score")
+    show = table([sample.image_id for sample in samples])
     failed = False
     for sample, found in zip(samples, results, strict=True):
+        show(sample.image_id, found)
         if isinstance(found, ImageError):
-            complain(f"{sample.image_id}: {found}")
             failed = True
-            continue
-        for row in _rows(found):
-            say(f"{sample.image_id:{width}}  {row}")
-        if folder is not None:
+        elif folder is not None:
             _draw(folder / f"{sample.image_id}.jpg", sample, found, classifier)
     if folder is not None:
         one = folder / f"{samples[0].image_id}.jpg"
@@ -43,6 +39,21 @@ def preview(
         hint("nothing is kept: --out DIR keeps the boxes, and pictures, maps and other formats")
     if failed:
         raise typer.Exit(1)
+
+
+def table(image_ids: Sequence[str]) -> Callable[[str, Found], None]:
+    """Print the head of a table for these images; the function prints the rows of one of them."""
+    width = max(map(len, ["image", *image_ids]))
+    say(f"{'image':{width}}  {'class':{_CLASS}}  probability  xmin  ymin  xmax  ymax  score")
+
+    def show(image_id: str, found: Found) -> None:
+        if isinstance(found, ImageError):
+            complain(f"{image_id}: {found}")
+            return
+        for row in _rows(found):
+            say(f"{image_id:{width}}  {row}")
+
+    return show
 
 
 def _rows(found: Localization) -> list[str]:

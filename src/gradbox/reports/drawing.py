@@ -66,6 +66,14 @@ def picture(
     return _sheet(rows)
 
 
+def contact_sheet(
+    pictures: Sequence[tuple[str, RGB]], *, columns: int = 2
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Pictures of any size side by side, each under its caption."""
+    panels = [_Panel(caption, Image.fromarray(rgb)) for caption, rgb in pictures]
+    return _sheet([panels[start : start + columns] for start in range(0, len(panels), columns)])
+
+
 def save_picture(path: Path, rgb: RGB) -> None:
     """Write a JPEG or PNG file, whichever the suffix says, whole or not at all.
 
