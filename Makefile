@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help .venv check test test-slow docs demo clean
+.PHONY: help .venv check test test-slow docs pictures demo clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,7 +36,10 @@ docs: $(INSTALLED) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "documentation: site/index.html"
 
-demo: $(INSTALLED) ## locate objects in generated images, without any download
+pictures: $(INSTALLED) ## make every picture of README and docs anew
+	$(BIN)/python docs/pictures.py
+
+demo: $(INSTALLED) ## locate objects in photographs and generated scenes, without any download
 	$(BIN)/gradbox demo
 
 clean: ## remove what the other targets wrote, except .venv

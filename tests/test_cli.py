@@ -44,6 +44,57 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+def test_locate_without_a_folder_shows_a_row_for_each_box(
+    photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "broken.png").write_bytes(b"not an image")
+    assert run("locate", photos, "--model", card, "--top", "2") == 1
+    said = capsys.readouterr()
+    head, *rows = said.out.splitlines()
+    assert head.split() == [
+        "image",
+        "class",
+        "probability",
+        *("xmin", "ymin", "xmax", "ymax"),
+        "score",
+    ]
+    assert [row.split()[0] for row in rows] == ["a.png"] * 2 + ["b.jpg"] * 2
+    assert {row.split()[1] for row in rows} <= {"disc", "bar", "cross"}
+    assert "broken.png: this is no image" in said.err
+    assert "--out DIR" in said.err
+
+
+def test_locate_shows_where_a_picture_was_written(
+    photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("locate", photos / "a.png", "--model", card, "--show") == 0
+    (picture,) = re.findall(r"picture: (\S+)", capsys.readouterr().err)
+    with Image.open(picture) as image:
+        assert min(image.size) > 300
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--pictures",),
+        ("--format", "coco"),
+        ("--masks",),
+        ("--save-maps", "maps"),
+        ("--overwrite",),
+    ],
+)
+def test_what_writes_files_needs_a_folder(
+    options: tuple[str, ...], photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("locate", photos, "--model", card, *options) == 2
+    assert f"{options[0]} needs a folder for the results: --out DIR" in capsys.readouterr().err
+
+
+def test_show_is_for_a_call_without_a_folder(photos: Path, card: Path, tmp_path: Path) -> None:
+    assert run("locate", photos, "--model", card, "--show", "--out", tmp_path / "out") == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_locate_writes_one_line_an_image_in_the_stated_form(
     photos: Path, card: Path, tmp_path: Path
 ) -> None:

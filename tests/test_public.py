@@ -26,3 +26,16 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_import_gradbox_leaves_torch_alone() -> None:
     code = "import sys, gradbox; sys.exit('torch' in sys.modules or 'cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_jobs_import_only_what_every_call_needs() -> None:
+    # torchvision's models and ops bring in torch._dynamo: 1.5 s before the first image.
+    heavy = ("torchvision", "torch._dynamo", "scipy.stats", "matplotlib", "sklearn", "supervision")
+    code = f"import sys, gradbox.pipeline; sys.exit(str(sys.modules.keys() & {set(heavy)}))"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stderr.strip() == "set()"
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys, gradbox.cli.app; sys.exit('torch' in sys.modules or 'cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

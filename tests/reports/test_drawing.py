@@ -167,7 +167,7 @@ def test_no_box_gives_the_photo():
 
 
 def test_names_are_one_a_box():
-    with pytest.raises(ValueError, match="2 names for 1 boxes"):
+    with pytest.raises(ValueError, match="2 names, 1 boxes"):
         replace(localization([[0, 0, 9, 9]]), names=("a", "b"))
 
 

@@ -67,9 +67,9 @@ def picture(
 
 
 def contact_sheet(
-    pictures: Sequence[tuple[str, RGB]], *, columns: int = 2
+    pictures: Sequence[tuple[str, np.ndarray]], *, columns: int = 2
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Pictures of any size side by side, each under its caption."""
+    """Pictures (h, w, 3) uint8 RGB of any size side by side, each under its caption."""
     panels = [_Panel(caption, Image.fromarray(rgb)) for caption, rgb in pictures]
     return _sheet([panels[start : start + columns] for start in range(0, len(panels), columns)])
 
