@@ -375,9 +375,8 @@ def build_interrupting():
     assert stopped.returncode == 130, stopped.stderr
     assert "what was done is kept" in stopped.stderr
     assert not (out / "predictions.jsonl").exists()
-    assert len(lines(out / "predictions.jsonl.partial")) == 10
-    with (out / "predictions.jsonl.partial").open("a") as stream:
-        stream.write('{"image": "torn')
+    assert sum(len(lines(part)) - 1 for part in (out / "parts").iterdir()) == 10
+    (out / "parts" / "0000099.jsonl").write_text('{"image": "torn')
     (card.parent / "go").touch()
     assert run(*call) == 0
     names = [row["image"] for row in lines(out / "predictions.jsonl")]

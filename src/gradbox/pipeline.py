@@ -27,7 +27,6 @@ from gradbox.localization import (
 from gradbox.methods import DEFAULT_METHOD, ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
-from gradbox.results.predictions import read_predictions
 from gradbox.results.run_folder import open_run
 from gradbox.runs.evaluation import Part, Protocol, prepare
 from gradbox.runs.execution import Job, Plan, Report, Running, chunks, finish, report_of, run
@@ -135,7 +134,6 @@ def locate(
     plan = _plan(samples, classifier, chosen, labels, selection)
     call = {
         "command": "locate",
-        "images": len(samples),
         **plan.about,
         "labels": list(labels),
         "top": plan.selection.top,
@@ -143,17 +141,17 @@ def locate(
         "masks": running.masks,
     }
     about = {"supervision": chosen.supervision(given_labels=bool(labels))}
-    folder = open_run(
+    with open_run(
         out,
         call,
         about,
         overwrite=running.overwrite,
         rebuilt=rebuilt,
         resumable=chosen.is_comparable,
-    )
-    (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
-    finish(folder, plan, running, seconds)
-    return report_of(folder, read_predictions(folder.predictions))
+    ) as folder:
+        (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
+        finish(folder, plan, running, seconds)
+        return report_of(folder, out)
 
 
 def evaluate(
@@ -182,33 +180,33 @@ def evaluate(
     protocol = Protocol(dataset=dataset, part=part or Part(), class_from=class_from, strict=strict)
     running = protocol.run_by(running or Running())
     evaluation = prepare(protocol, ready(method, box, classifier), classifier)
-    folder = evaluation.open(out, overwrite=running.overwrite)
-    job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
-    (seconds,) = run([job], running, with_truth=True)
-    finish(folder, evaluation.plan, running, seconds)
-    found = dict(read_predictions(folder.predictions))
-    report, scores = report_of(folder, found.items()), evaluation.score(found)
-    name = evaluation.plan.method.name(method, box)
-    metrics = {
-        "run": name,
-        **evaluation.metrics(scores, found, folder),
-        **evaluation.context(found, folder.hashes),
-        "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
-    }
-    write_json(out / "metrics.json", metrics)
-    if scores.units:
-        from gradbox.reports.report import write_report
-        from gradbox.runs.gallery import gallery
+    with evaluation.open(out, overwrite=running.overwrite) as folder:
+        job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
+        (seconds,) = run([job], running, with_truth=True)
+        finish(folder, evaluation.plan, running, seconds)
+        found = dict(folder.results())
+        report, scores = report_of(folder, out), evaluation.score(found)
+        name = evaluation.plan.method.name(method, box)
+        metrics = {
+            "run": name,
+            **evaluation.metrics(scores, found, folder),
+            **evaluation.context(found, folder.hashes),
+            "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
+        }
+        write_json(folder.path / "metrics.json", metrics)
+        if scores.units:
+            from gradbox.reports.report import write_report
+            from gradbox.runs.gallery import gallery
 
-        write_report(
-            out / "report.html",
-            title=f"{name} on {dataset.spec}",
-            runs={name: metrics},
-            context=metrics,
-            cases=gallery(evaluation, scores),
-            failures=report.failures,
-            facts=folder.facts,
-        )
+            write_report(
+                folder.path / "report.html",
+                title=f"{name} on {dataset.spec}",
+                runs={name: metrics},
+                context=metrics,
+                cases=gallery(evaluation, scores),
+                failures=report.failures,
+                facts=folder.facts,
+            )
     return replace(report, metrics=metrics)
 
 
