@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from gradbox.attribution.targets import check_top
 from gradbox.datasets import Dataset
 from gradbox.errors import UsageError
 from gradbox.files import write_json
@@ -54,6 +55,9 @@ def localize(
 
     Yields:
         A `Localization`, or an `ImageError` in the place of an image that cannot be used.
+
+    Raises:
+        UsageError: the call is wrong.
     """
     samples = (
         Sample(image_id=str(s) if isinstance(s, (str, Path)) else str(i), source=s)
@@ -173,11 +177,18 @@ def _plan(
     labels: Sequence[str],
     selection: Selection | None,
 ) -> Plan:
+    if labels and selection is not None:
+        raise UsageError(
+            "--label names the classes and --top or --near-top selects them: leave out one"
+        )
     indices = tuple(dict.fromkeys(classifier.class_index(text) for text in labels)) or None
+    chosen = selection or Selection.usual(method.class_from)
+    if classifier.class_names:  # else the first batch tells
+        check_top(chosen, len(classifier.class_names))
     return Plan(
         samples=samples,
         classifier=classifier,
         method=method,
         labels_of=lambda _: indices,
-        selection=selection or Selection.usual(method.class_from),
+        selection=chosen,
     )

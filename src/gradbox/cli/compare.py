@@ -46,17 +46,23 @@ def compare(
     wsolevaluation's protocol. The same call goes on where an interrupted one stopped, also with
     more runs.
     """
+    from gradbox.runs.comparison import MethodAndBox
     from gradbox.runs.comparison import compare as compare_runs
 
+    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    asked = [MethodAndBox.of(text) for text in run]
+    for one in asked:
+        opt.check_parts(one.method, one.box)
+    methods = [one.method for one in asked]
     report = compare_runs(
         opt.to_dataset(dataset),
-        [loading.classifier(one) for one in model],
+        [loading.classifier(one, methods=methods) for one in model],
         out,
         runs=run,
-        class_from=data.checked_class_from(),
-        part=data.part(),
+        class_from=class_from,
+        part=part,
         strict=not data.at_least,
-        running=how.running(),
+        running=running,
     )
     assert report.metrics is not None
     show_comparison(report.metrics)

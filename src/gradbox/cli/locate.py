@@ -49,15 +49,18 @@ def locate(
     from gradbox.images.find import find_images
     from gradbox.localization import Selection
 
-    selection = Selection(top=top or 1, near_top=near_top) if top or near_top else None
+    chosen = top is not None or near_top is not None
+    selection = Selection(top=top or 1, near_top=near_top) if chosen else None
+    running = how.running(masks=masks)
+    opt.check_parts(method, box)
     report = pipeline.locate(
         find_images(paths),
-        loading.classifier(model),
+        loading.classifier(model, methods=[method]),
         out,
         method=method,
         box=box,
         labels=label or [],
         selection=selection,
-        running=how.running(masks=masks),
+        running=running,
     )
     close(report)
