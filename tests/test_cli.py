@@ -198,7 +198,7 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
         (["{photos}", "--model", "{card}", "--method", "sensitivty"], "did you mean sensitivity"),
         (["{photos}", "--model", "{card}", "--box", "mass(flor=0.1)"], "did you mean floor"),
         (["{photos}", "--model", "{card}", "--box", "ridge(grid=14)"], "gradbox fit"),
-        (["{photos}", "--model", "{card}", "--layer", "7"], "is not a layer"),
+        (["{photos}", "--model", "{card}", "--layer", "7"], "has no layer '7'"),
         (["{photos}", "--model", "{card}", "--device", "gpu"], "cpu, cuda"),
         (["{photos}", "--model", "{card}", "--weights", "{photos}/a.png"], "cannot be read"),
         (["{photos}", "--model", "{card}", "--format", "cocoo"], "coco"),

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from PIL.Image import Image
 
 from gradbox.boxes import Box, Boxes, as_boxes
-from gradbox.errors import ImageError
+from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame, Mask, Size
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.top < 0:
-            raise ValueError(f"top={self.top}: a number of classes is 0 or more")
+            raise UsageError(f"top={self.top}: a number of classes is 0 or more")
         if self.near_top is not None and not 0 < self.near_top <= 1:
-            raise ValueError(f"near_top={self.near_top}: a share, 0 < R <= 1")
+            raise UsageError(f"near_top={self.near_top}: a share, 0 < R <= 1")
 
     @classmethod
     def usual(cls, class_from: ClassFrom) -> "Selection":

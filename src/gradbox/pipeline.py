@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack, overload
 import numpy as np
 from PIL import Image
 
+from gradbox.attribution.targets import check_top
 from gradbox.datasets import Dataset
 from gradbox.errors import ImageError, UsageError
 from gradbox.files import write_json
@@ -234,11 +235,18 @@ def _plan(
     labels: Sequence[str],
     selection: Selection | None,
 ) -> Plan:
+    if labels and selection is not None:
+        raise UsageError(
+            "--label names the classes and --top or --near-top selects them: leave out one"
+        )
     indices = tuple(dict.fromkeys(classifier.class_index(text) for text in labels)) or None
+    chosen = selection or Selection.usual(method.class_from)
+    if classifier.class_names:  # else the first batch tells
+        check_top(chosen, len(classifier.class_names))
     return Plan(
         samples=samples,
         classifier=classifier,
         method=method,
         labels_of=lambda _: indices,
-        selection=selection or Selection.usual(method.class_from),
+        selection=chosen,
     )

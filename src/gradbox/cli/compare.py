@@ -45,17 +45,24 @@ def compare(
     wsolevaluation's protocol. The same call goes on where an interrupted one stopped, also with
     more runs.
     """
+    from gradbox.runs.comparison import MethodAndBox
     from gradbox.runs.comparison import compare as compare_runs
 
+    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    asked = [MethodAndBox.of(text) for text in run]
+    for one in asked:
+        opt.check_parts(one.method, one.box)
+    methods = [one.method for one in asked]
+    models: list[str | None] = [*model] if model else [None]
     report = compare_runs(
         opt.to_dataset(dataset),
-        [loading.classifier(one) for one in model] if model else [loading.classifier(None)],
+        [loading.classifier(one, methods=methods) for one in models],
         out,
         runs=run,
-        class_from=data.checked_class_from(),
-        part=data.part(),
+        class_from=class_from,
+        part=part,
         strict=not data.at_least,
-        running=how.running(),
+        running=running,
     )
     assert report.metrics is not None
     show_comparison(report.metrics)

@@ -29,16 +29,18 @@ def evaluate(
     """
     from gradbox import pipeline
 
+    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    opt.check_parts(method, box)
     report = pipeline.evaluate(
         opt.to_dataset(dataset),
-        loading.classifier(model),
+        loading.classifier(model, methods=[method]),
         out,
         method=method,
         box=box,
-        class_from=data.checked_class_from(),
-        part=data.part(),
+        class_from=class_from,
+        part=part,
         strict=not data.at_least,
-        running=how.running(),
+        running=running,
     )
     assert report.metrics is not None
     if report.metrics["n_units"]:

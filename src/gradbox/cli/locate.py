@@ -63,21 +63,24 @@ def locate(
     from gradbox.localization import Selection
 
     samples = find_images(paths)
+    chosen = top is not None or near_top is not None
     asked: Any = {
         "method": method,
         "box": box,
         "labels": label or [],
-        "selection": Selection(top=top or 1, near_top=near_top) if top or near_top else None,
+        "selection": Selection(top=top or 1, near_top=near_top) if chosen else None,
     }
+    opt.check_parts(method, box)
     if out is not None:
         if show:
             raise UsageError("--show is for a call without --out: --pictures draws into DIR")
         running = how.running(masks=masks)
-        close(pipeline.locate(samples, loading.classifier(model), out, running=running, **asked))
+        classifier = loading.classifier(model, methods=[method])
+        close(pipeline.locate(samples, classifier, out, running=running, **asked))
         return
     how.refuse_without_folder(masks=masks)
     drawn = show or (len(samples) == 1 and out_console.is_terminal)
-    classifier = loading.classifier(model)
+    classifier = loading.classifier(model, methods=[method])
     found = pipeline.localize(
         samples, classifier, batch_size=how.batch_size, details=drawn, **asked
     )

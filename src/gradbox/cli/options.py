@@ -1,5 +1,6 @@
 """The options that commands share: what they are called, what `--help` says, what they become."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,18 +73,23 @@ class ModelOptions:
     device: Device = "auto"
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
 
-    def classifier(self, model: str | None) -> Any:
-        """The classifier of a --model, the built-in one without."""
+    def classifier(self, model: str | None, methods: Sequence[str]) -> Any:
+        """The classifier of a --model, the built-in one without; a method has to use --layer."""
+        from gradbox.models.classifier import device_and_dtype
         from gradbox.models.efficientnet_lite import DEFAULT_MODEL
         from gradbox.models.load import load_classifier
 
-        return load_classifier(
+        device_and_dtype(self.device, self.dtype)  # before the model is loaded
+        found = load_classifier(
             model or DEFAULT_MODEL,
             weights=self.weights,
             layer=self.layer,
             device=self.device,
             dtype=self.dtype,
         )
+        if self.layer is not None:
+            _refuse_unused(self.layer, methods, found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,13 @@ class PictureOptions(RunOptions):
     ] = None
 
     def running(self, **more: Any) -> Any:
-        """How to run, with pictures and maps."""
+        """How to run, with pictures and maps.
+
+        Raises:
+            UsageError: --save-maps is no folder and cannot be made one.
+        """
+        if self.save_maps is not None:
+            _check_folder("--save-maps", self.save_maps)
         return super().running(pictures=self.pictures, save_maps=self.save_maps, **more)
 
 
@@ -199,8 +211,41 @@ class FormatOptions(PictureOptions):
 
     def running(self, **more: Any) -> Any:
         """How to run, with pictures, maps and formats."""
+        from gradbox.exports import FORMATS
+
         names = tuple(name for name in self.formats.split(",") if name not in ("", "jsonl"))
-        return super().running(formats=names, **more)
+        running = super().running(formats=names, **more)
+        for name in names:
+            FORMATS.get(name)  # what a file of the user's names is loaded now, not after the run
+        return running
+
+
+def _check_folder(option: str, path: Path) -> None:
+    there = next((one for one in (path, *path.parents) if one.exists()), None)
+    if there is not None and not there.is_dir():
+        raise UsageError(f"{option} {path}: {there} is a file: give a folder")
+
+
+def check_parts(method: str, box: str | None) -> None:
+    """Refuse a --method or --box that cannot be read, before a model is loaded."""
+    from gradbox.methods import to_estimator, to_method
+
+    to_method(method)
+    if box is not None:
+        estimator = to_estimator(box)
+        if not estimator.is_to_fit:
+            estimator.learned()
+
+
+def _refuse_unused(layer: str, methods: Sequence[str], classifier: Any) -> None:
+    from gradbox.methods import to_method
+
+    used = {one.name for text in methods for one in to_method(text).layers(classifier)}
+    if layer not in used:
+        raise UsageError(
+            f"--layer {layer}: {' and '.join(methods)} would not look into it: leave it out, or "
+            "use a method that looks into a layer, such as dam"
+        )
 
 
 def to_dataset(text: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gradbox.boxes import area, clip
-from gradbox.errors import UsageError
+from gradbox.errors import UsageError, expect
 from gradbox.localization import Sample
 
 ROUNDING = 0.02
@@ -29,6 +29,15 @@ class Dataset:
     class_names: tuple[str, ...]
     root: Path
     problems: tuple[str, ...] = ()
+
+
+def check_dataset(value: object) -> None:
+    """Refuse what is no data set.
+
+    Raises:
+        UsageError: it is something else, such as the text of a data set or a list of samples.
+    """
+    expect(value, Dataset, "make one with load_dataset('csv:DIR')")
 
 
 def gather(

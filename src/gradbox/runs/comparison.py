@@ -10,13 +10,13 @@ from time import perf_counter
 from typing import Any
 
 from gradbox.datasets import Dataset
-from gradbox.errors import UsageError
+from gradbox.errors import UsageError, expect
 from gradbox.estimators import ESTIMATORS
 from gradbox.files import hash_bytes, write_json
 from gradbox.grammar import Spec
 from gradbox.localization import ClassFrom, Sample
 from gradbox.methods import METHODS, ready, ready_maps, to_estimator
-from gradbox.models.classifier import Classifier
+from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.reports.report import write_report
 from gradbox.results.run_folder import RUN, open_run
 from gradbox.runs.evaluation import Evaluation, Part, Protocol, file_hashes, prepare, without_twins
@@ -148,6 +148,9 @@ def _prefixes(classifiers: Sequence[Classifier]) -> list[str]:
 
 def _check(runs: Sequence[MethodAndBox], part: Part, classifiers: Sequence[Classifier]) -> None:
     """Refuse what can be refused before anything has been computed."""
+    expect(classifiers, Sequence, "give a list, as in [classifier]")
+    for classifier in classifiers:
+        check_classifier(classifier)
     if not runs:
         raise UsageError("nothing to compare: give --run 'sensitivity | mass' once or more")
     models = [classifier.name for classifier in classifiers]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbox.datasets import Dataset, limit, split
+from gradbox.datasets.dataset import check_dataset
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.batches import hash_source
 from gradbox.localization import ClassFrom, Found, Localization, Sample, Selection
@@ -67,6 +68,9 @@ class Protocol:
     part: Part = Part()
     class_from: ClassFrom | None = None
     strict: bool = True
+
+    def __post_init__(self) -> None:
+        check_dataset(self.dataset)
 
     @property
     def others(self) -> Sequence[Sample]:
