@@ -1,7 +1,9 @@
 """The command line as a user meets it: real files, exit codes, one clear line for a mistake."""
 
+import errno
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -93,6 +95,61 @@ def test_what_writes_files_needs_a_folder(
 def test_show_is_for_a_call_without_a_folder(photos: Path, card: Path, tmp_path: Path) -> None:
     assert run("locate", photos, "--model", card, "--show", "--out", tmp_path / "out") == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_locate_ends_with_the_classes_and_the_reasons(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x.png", "y.png"):
+        (photos / name).write_bytes(b"")
+    call = ("locate", photos, "--model", card, "--out", tmp_path / "out")
+    assert run(*call) == 1
+    said = capsys.readouterr()
+    assert "boxes in 2 images" in said.out
+    assert "2 images failed: " in said.out
+    assert run(*call, "--quiet") == 1
+    assert capsys.readouterr().out == ""
+    assert run(*call, "--json") == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["images"], sorted(facts["failures"])) == (4, ["x.png", "y.png"])
+    assert sum(one["boxes"] for one in facts["classes"].values()) == 2
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_done(
+    photos: Path,
+    card: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second part cannot be written; the first one is kept and the same call ends the run."""
+    call = ("locate", photos, "--model", card, "--out", tmp_path / "out", "--batch-size", 1)
+    write, calls = Path.write_bytes, iter(range(9))
+
+    def full(path: Path, data: bytes) -> int:
+        if path.parent.name == "parts" and next(calls) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        assert run(*call) == 2
+    assert "No space left on device; what was done is kept" in capsys.readouterr().err
+    assert len(list((tmp_path / "out" / "parts").glob("*.jsonl"))) == 1
+    assert run(*call) == 0
+    assert [line["image"] for line in lines(tmp_path / "out" / "predictions.jsonl")] == [
+        "a.png",
+        "b.jpg",
+    ]
+
+
+def test_a_file_that_ends_too_early_is_no_ctrl_c(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = card.parent / "network.py"
+    network.write_text(network.read_text() + "\nraise EOFError('no data left')\n")
+    assert run("locate", photos, "--model", card, "--out", tmp_path / "out") == 2
+    assert "stopped" not in capsys.readouterr().err
 
 
 def test_locate_writes_one_line_an_image_in_the_stated_form(

@@ -6,7 +6,6 @@ import typer
 
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
-    close,
     show_comparison,
 )
 from gradbox.cli.grouped import grouped
@@ -64,6 +63,6 @@ def compare(
         strict=not data.at_least,
         running=running,
     )
-    assert report.metrics is not None
-    show_comparison(report.metrics)
-    close(report)
+    metrics = report.metrics
+    assert metrics is not None
+    how.close(report, lambda: show_comparison(metrics))

@@ -2,7 +2,6 @@
 
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
-    close,
     show_scores,
 )
 from gradbox.cli.grouped import grouped
@@ -42,7 +41,6 @@ def evaluate(
         strict=not data.at_least,
         running=running,
     )
-    assert report.metrics is not None
-    if report.metrics["n_units"]:
-        show_scores(report.metrics)
-    close(report)
+    metrics = report.metrics
+    assert metrics is not None
+    how.close(report, lambda: show_scores(metrics) if metrics["n_units"] else None)

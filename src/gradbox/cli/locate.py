@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from gradbox.cli import options as opt
-from gradbox.cli.console import close, out_console
+from gradbox.cli.console import out_console, show_classes
 from gradbox.cli.grouped import grouped
 from gradbox.errors import UsageError
 
@@ -62,7 +62,7 @@ def locate(
     from gradbox.images.find import find_images
     from gradbox.localization import Selection
 
-    samples = find_images(paths)
+    samples = find_images(paths, apart_from=out)
     chosen = top is not None or near_top is not None
     asked: Any = {
         "method": method,
@@ -76,7 +76,8 @@ def locate(
             raise UsageError("--show is for a call without --out: --pictures draws into DIR")
         running = how.running(masks=masks)
         classifier = loading.classifier(model, methods=[method])
-        close(pipeline.locate(samples, classifier, out, running=running, **asked))
+        report = pipeline.locate(samples, classifier, out, running=running, **asked)
+        how.close(report, lambda: show_classes(report))
         return
     how.refuse_without_folder(masks=masks)
     drawn = show or (len(samples) == 1 and out_console.is_terminal)

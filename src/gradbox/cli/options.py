@@ -1,13 +1,13 @@
 """The options that commands share: what they are called, what `--help` says, what they become."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gradbox.cli.console import track, warn
+from gradbox.cli.console import close, say_json, track, warn
 from gradbox.errors import UsageError
 
 Model = Annotated[
@@ -157,8 +157,7 @@ class RunOptions:
             batch_size=self.batch_size,
             workers=self.workers,
             overwrite=self.overwrite,
-            track=track,
-            **more,
+            **{"track": track, **more},
         )
 
 
@@ -173,16 +172,50 @@ class PictureOptions(RunOptions):
     save_maps: Annotated[
         Path | None, typer.Option(help="Also write the heat maps to this folder.", metavar="DIR")
     ] = None
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="When a run goes on: compare the hashes of all images, not only of those whose"
+            " size or time has changed.",
+        ),
+    ] = False
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry",
+            help="When a run goes on: try again every image that failed. What could not be read is"
+            " tried again in any case.",
+        ),
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Say what was done as one line of JSON, and nothing else."),
+    ] = False
 
     def running(self, **more: Any) -> Any:
-        """How to run, with pictures and maps.
+        """How to run, with pictures and maps, and whether that shows."""
+        from gradbox.progress import silent
 
-        Raises:
-            UsageError: --save-maps is no folder and cannot be made one.
-        """
         if self.save_maps is not None:
             _check_folder("--save-maps", self.save_maps)
-        return super().running(pictures=self.pictures, save_maps=self.save_maps, **more)
+        return super().running(
+            pictures=self.pictures,
+            save_maps=self.save_maps,
+            verify=self.verify,
+            retry=self.retry,
+            track=silent if self.quiet or self.as_json else track,
+            **more,
+        )
+
+    def close(self, report: Any, show: Callable[[], None]) -> None:
+        """Say what was done, in words by `show`, or in JSON; exit with 1 if some images failed."""
+        if self.as_json:
+            say_json(report)
+        elif not self.quiet:
+            show()
+        close(report, quiet=self.quiet or self.as_json)
 
 
 @dataclass(frozen=True)

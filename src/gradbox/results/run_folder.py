@@ -19,7 +19,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from gradbox.errors import ImageError, UsageError
+from gradbox.errors import UsageError
 from gradbox.files import hash_file, whole_file, write_json
 from gradbox.localization import Found, Sample
 from gradbox.results.inputs import Input
@@ -373,8 +373,3 @@ def _clean(path: Path) -> None:
     """Remove what a killed call left unfinished: nobody else is at work here."""
     for stray in [*path.glob(".*.partial"), *path.glob("*/.*.partial"), *path.glob(".*.replaced")]:
         _remove(stray)
-
-
-def failures(found: Iterable[tuple[str, Found]]) -> dict[str, str]:
-    """The reason of each image that failed."""
-    return {image_id: str(one) for image_id, one in found if isinstance(one, ImageError)}

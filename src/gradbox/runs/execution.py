@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradbox.errors import UsageError, nearest
+from gradbox.errors import ImageError, UsageError, nearest
 from gradbox.exports import FORMATS
 from gradbox.images.batches import WORKERS, Failed, Loaded, load_batches, to_batch
 from gradbox.localization import RGB, Batch, Found, Localization, Sample, Selection
@@ -19,7 +19,7 @@ from gradbox.reports.drawing import picture, save_picture
 from gradbox.results.heatmaps import MapStore, create_maps
 from gradbox.results.inputs import Input
 from gradbox.results.predictions import to_line
-from gradbox.results.run_folder import RunFolder, failures
+from gradbox.results.run_folder import RunFolder
 
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
 
@@ -57,7 +57,8 @@ class Running:
 class Plan:
     """What is to be localized: images, a method on a classifier, and the classes asked for.
 
-    `labels_of` gives the class indices of an image, None leaves them to `selection`.
+    `labels_of` gives the class indices of an image, None leaves them to `selection`; `labels` are
+    those that were given for all images.
     """
 
     samples: Iterable[Sample]
@@ -65,6 +66,7 @@ class Plan:
     method: ReadyMethod
     labels_of: LabelsOf
     selection: Selection
+    labels: tuple[int, ...] = ()
 
     @property
     def about(self) -> dict[str, Any]:
@@ -95,12 +97,14 @@ class Report:
     """What a job did: its images, those that failed with the reason, those gone, the scores.
 
     Gone are images that an earlier call had: their lines are kept, nothing else is made of them.
+    `classes` has the number of boxes and their mean score of each class, most boxes first.
     """
 
     folder: Path
     n_images: int
     failures: Mapping[str, str]
     gone: tuple[str, ...] = ()
+    classes: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     metrics: Mapping[str, Any] | None = None
 
 
@@ -199,11 +203,21 @@ def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str
 
 def report_of(folder: RunFolder, out: Path) -> Report:
     """What a finished job did, from its predictions."""
+    failures: dict[str, str] = {}
+    scores: dict[str, list[float]] = {}
+    for image_id, found in folder.results():
+        if isinstance(found, ImageError):
+            failures[image_id] = str(found)
+            continue
+        for name, score in zip(found.names, found.scores, strict=True):
+            scores.setdefault(name or "object", []).append(score)
+    by_count = sorted(scores.items(), key=lambda item: (-len(item[1]), item[0]))
     return Report(
         folder=out,
         n_images=len(folder.samples),
-        failures=failures(folder.results()),
+        failures=failures,
         gone=tuple(folder.gone),
+        classes={name: (len(some), sum(some) / len(some)) for name, some in by_count},
     )
 
 
@@ -287,5 +301,10 @@ def _store(job: Job) -> AbstractContextManager[MapStore | None]:
     if job.save_maps is None:
         return nullcontext()
     about = {key: job.plan.about[key] for key in ("method", "model", "weights_hash", "layer")}
-    asked = {"top": job.plan.selection.top, "near_top": job.plan.selection.near_top}
+    selection = job.plan.selection
+    asked = {
+        "labels": list(job.plan.labels),
+        "top": selection.top,
+        "near_top": selection.near_top,
+    }
     return create_maps(job.save_maps, {**about, **asked}, rebuilt=rebuilt)

@@ -46,8 +46,14 @@ def fit(
     """
     check_dataset(dataset)
     running = running or Running()
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder: --out takes a file, as in {out / 'box.safetensors'}")
     if out.exists() and not running.overwrite:
         raise UsageError(f"{out} is there already: give another --out, or --overwrite")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}): give another") from error
     options = part_of(box, ESTIMATORS)
     if not isinstance(options, (Ridge, Sgd)):
         raise UsageError(f"{box} has nothing to fit: use ridge or sgd, as in '{DEFAULT_LEARNED}'")
