@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gradbox.attribution.gradients import as_logits, differentiable
+from gradbox.attribution.gradients import differentiable
 from gradbox.attribution.heatmaps import Reduce, reduce_channels
 from gradbox.attribution.layers import Layer, last_convolutional_layer
 from gradbox.attribution.maps import MapMaker, MapsOfImage, label_maps, slots
@@ -27,6 +27,7 @@ from gradbox.attribution.targets import labels_to_locate
 from gradbox.errors import UsageError, nearest
 from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
+from gradbox.models.outputs import as_logits, check_outputs
 
 Library = Literal["captum", "pytorch_grad_cam", "torchcam"]
 
@@ -94,6 +95,7 @@ class PeerMaps:
         images, module = self.classifier.normalize(batch.pixels), self.classifier.module
         with torch.no_grad():
             logits = as_logits(module(images))
+            check_outputs(self.classifier, logits, len(images))
         labels = labels_to_locate(logits, batch)
         heatmaps = []
         for asked in slots(labels):

@@ -9,10 +9,10 @@ from torch import Tensor
 from torchvision.ops import roi_align
 from torchvision.transforms.functional import gaussian_blur
 
-from gradbox.attribution.gradients import as_logits
 from gradbox.attribution.targets import Score, class_score
 from gradbox.boxes import bounding
 from gradbox.models.classifier import Classifier
+from gradbox.models.outputs import as_logits
 
 Background = Literal["mean", "blur", "crop"]
 
