@@ -122,7 +122,6 @@ def typed(old, new):
         (changed("categories", name=["dog"]), r"categories\[0\]: name: \['dog'\] is no text"),
         (typed("dog", "\\udfff"), r"categories\[0\]: name: .* is not whole text"),
     ],
-    ids=str,
 )
 def test_a_broken_file_is_refused_in_one_line(content, reason, tmp_path, photo):
     photo("images/b.jpg")
