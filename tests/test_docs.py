@@ -71,3 +71,15 @@ def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
 def test_no_document_names_a_path_of_one_machine() -> None:
     for page in PAGES:
         assert not re.search(r"(?<![\w.$])/(work|tmp|home|root)/", page.read_text("utf-8")), page
+
+
+def test_the_columns_of_a_table_of_boxes_stand_where_a_user_looks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In the page on evaluation, in `gradbox list datasets`, and in the help of the argument."""
+    columns = "image,width,height,class,xmin,ymin,xmax,ymax"
+    assert columns in (ROOT / "docs" / "evaluation.md").read_text("utf-8")
+    argument = get_command(app).commands["evaluate"].params[0]  # type: ignore[attr-defined]
+    assert columns in argument.help
+    app(["list", "datasets"], standalone_mode=False)
+    assert columns in capsys.readouterr().out

@@ -15,6 +15,7 @@ from PIL import Image
 from gradbox.attribution.targets import check_top
 from gradbox.datasets import Dataset
 from gradbox.errors import ImageError, UsageError
+from gradbox.exports import check_formats
 from gradbox.files import write_json
 from gradbox.images.batches import WORKERS
 from gradbox.localization import (
@@ -132,6 +133,7 @@ def locate(
             f"{chosen.text} with a box makes no masks to write: use dam without a box, or leave "
             "the masks out"
         )
+    check_formats(running.formats, [sample.image_id for sample in samples])
     plan = _plan(samples, classifier, chosen, labels, selection)
     call = {
         "command": "locate",
@@ -181,6 +183,7 @@ def evaluate(
     protocol = Protocol(dataset=dataset, part=part or Part(), class_from=class_from, strict=strict)
     running = protocol.run_by(running or Running())
     evaluation = prepare(protocol, ready(method, box, classifier), classifier)
+    check_formats(running.formats, [sample.image_id for sample in evaluation.samples])
     with evaluation.open(out, overwrite=running.overwrite) as folder:
         job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
         (seconds,) = run([job], running, with_truth=True)
@@ -249,4 +252,5 @@ def _plan(
         method=method,
         labels_of=lambda _: indices,
         selection=chosen,
+        labels=indices or (),
     )

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradbox.errors import UsageError
 from gradbox.models.classifier import Classifier
+from gradbox.models.outputs import as_logits, check_outputs, described
 
 Rule = Literal["plain", "guided"]
 Hook = Callable[[nn.Module, Any, Any], Any]
@@ -110,6 +111,7 @@ def forward(
         guided = stack.enter_context(_GuidedReLUs()) if rule == "guided" else None
         with suppress(_Stop):
             logits = as_logits(classifier.module(x.clone()))  # its first layer may be in place
+            check_outputs(classifier, logits, len(x))
     if guided is not None and guided.count == 0:
         raise UsageError(_no_relu(classifier))
     return Outputs(x, logits, activations)
@@ -126,7 +128,8 @@ def scalars_of(target: Target, outputs: Outputs) -> Float[Tensor, "b"]:
     count = len(outputs.images)
     if not isinstance(scalars, Tensor) or scalars.shape != (count,):
         raise UsageError(
-            f"the target returned {_what(scalars)}: it gives one number per image, here ({count},)"
+            f"the target returned {described(scalars)}: it gives one number per image, here "
+            f"({count},)"
         )
     if not scalars.requires_grad:
         raise UsageError("the target does not depend on the images: there is nothing to derive")
@@ -148,18 +151,6 @@ def gradient(
     with differentiable():
         (result,) = torch.autograd.grad(scalars, of, seed, retain_graph=keep)
     return result.float() / scale if half else result
-
-
-def as_logits(output: Any) -> Tensor:
-    """The (b, n_classes) logits of what a network returns: a tensor, a tuple or an object."""
-    if isinstance(output, (tuple, list)):
-        output = output[0]
-    logits = getattr(output, "logits", output)
-    if not isinstance(logits, Tensor) or logits.dim() != 2:
-        raise UsageError(
-            f"the network returned {_what(logits)}: a classifier returns (batch, classes)"
-        )
-    return logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,10 +205,6 @@ def differentiable() -> Iterator[None]:
     """Computes with a graph, whatever mode the caller is in."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
-
-
-def _what(value: object) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
 @contextmanager

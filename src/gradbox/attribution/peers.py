@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gradbox.attribution.gradients import as_logits, differentiable, refuse_scripts
+from gradbox.attribution.gradients import differentiable, refuse_scripts
 from gradbox.attribution.heatmaps import Reduce, reduce_channels
 from gradbox.attribution.layers import Layer, last_convolutional_layer
 from gradbox.attribution.maps import MapMaker, MapsOfImage, label_maps, slots
@@ -29,6 +29,7 @@ from gradbox.errors import UsageError, nearest
 from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
 from gradbox.models.copying import private_copy
+from gradbox.models.outputs import as_logits, check_outputs
 
 Library = Literal["captum", "pytorch_grad_cam", "torchcam"]
 _ONE_AT_A_TIME = Lock()
@@ -103,6 +104,7 @@ class PeerMaps:
         images, module = self.classifier.normalize(batch.pixels), self.classifier.module
         with torch.no_grad():
             logits = as_logits(module(images))
+            check_outputs(self.classifier, logits, len(images))
         labels = labels_to_locate(logits, batch)
         heatmaps = []
         for asked in slots(labels):

@@ -47,8 +47,10 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the results.", meta
 DatasetText = Annotated[
     str,
     typer.Argument(
-        help="csv:DIR, voc:DIR@2007/test, imagenet:DIR@val|loc|folders, cub:DIR,"
-        " coco:IMAGES@FILE.json, folder:DIR, scenes:N or path/file.py:NAME:REST",
+        help="csv:DIR (DIR/images, and DIR/boxes.csv with the columns"
+        " image,width,height,class,xmin,ymin,xmax,ymax), voc:DIR@2007/test,"
+        " imagenet:DIR@val|loc|folders, cub:DIR, coco:IMAGES@FILE.json, folder:DIR, scenes:N or"
+        " path/file.py:NAME:REST; see `gradbox list datasets`",
         metavar="DATASET",
     ),
 ]

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gradbox.attribution.gradients import as_logits
 from gradbox.attribution.targets import Score, class_score
 from gradbox.boxes import bounding
 from gradbox.models.classifier import Classifier
+from gradbox.models.outputs import as_logits
 
 Background = Literal["mean", "blur", "crop"]
 

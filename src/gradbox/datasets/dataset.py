@@ -85,6 +85,8 @@ def _check_ids(spec: str, image_ids: Sequence[str]) -> None:
             raise UsageError(f"{spec}: {image_id} is listed {count} times; list each image once")
         if image_id.startswith("/") or ".." in image_id.split("/"):
             raise UsageError(f"{spec}: {image_id} lies outside the images; write paths below them")
+        if "\0" in image_id or image_id == ".":
+            raise UsageError(f"{spec}: {image_id!r} can be no file; write the path of an image")
 
 
 def _inside(sample: Sample) -> Sample:

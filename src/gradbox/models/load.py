@@ -19,6 +19,8 @@ from gradbox.images.preprocessing import Preprocessing
 from gradbox.models import efficientnet_lite
 from gradbox.models.classifier import Classifier, MemoryFormat, imagenet1k_names, imagenet1k_wnids
 from gradbox.models.efficientnet_lite import DEFAULT_MODEL, RELEASES
+from gradbox.models.names import read_names
+from gradbox.models.outputs import try_out
 from gradbox.models.small import Small
 from gradbox.models.weights import load_weights, read_weights
 from gradbox.specs import convert
@@ -67,17 +69,19 @@ def load_classifier(
             and contiguous in float64, which is for maps that are the same in any batch.
 
     Raises:
-        UsageError: an unknown name, a broken card, or weights that do not fit.
+        UsageError: an unknown name, a broken card, weights that do not fit, or a card whose
+            network cannot take its input or has another number of outputs than names.
     """
+    is_card = spec == SCENES or spec.endswith(".toml")
     if spec == SCENES:
         model = _from_card(
             Path(str(resources.files("gradbox.models") / "data/scenes_small/model.toml")), weights
         )
-    elif spec.endswith(".toml"):
+    elif is_card:
         model = _from_card(Path(spec), weights)
     else:
         model = build(spec, {}, weights, Path())
-    return Classifier.wrap(
+    classifier = Classifier.wrap(
         model.module,
         preprocessing=model.preprocessing,
         class_names=model.class_names,
@@ -88,6 +92,9 @@ def load_classifier(
         dtype=dtype,
         memory_format=memory_format or ("contiguous" if dtype == "float64" else "channels_last"),
     )
+    if is_card:  # the other sources know their own input and names
+        try_out(classifier)
+    return classifier
 
 
 def build(
@@ -254,6 +261,9 @@ def _from_card(path: Path, weights: str | None) -> Model:
         weights = str(path.parent / about["weights"]) if "weights" in about else None
     try:
         preprocessing = Preprocessing(**given)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    try:
         model = build(about["architecture"], about.get("arguments", {}), weights, path.parent)
     except UsageError:
         raise
@@ -274,7 +284,7 @@ def _read_card(path: Path) -> Mapping[str, Mapping[str, Any]]:
         card = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such model card") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UsageError(f"{path} is not a model card in TOML: {error}") from error
     for section, values in card.items():
         known = _CARD.get(section)
@@ -296,15 +306,4 @@ def _card_classes(root: Path, about: Mapping[str, Any]) -> tuple[Sequence[str], 
     classes, wnids = about.get("classes"), about.get("wnids")
     if classes == "imagenet1k":
         return imagenet1k_names(), imagenet1k_wnids()
-    return _lines(root, classes), _lines(root, wnids)
-
-
-def _lines(root: Path, value: str | Sequence[str] | None) -> Sequence[str]:
-    if value is None:
-        return ()
-    if not isinstance(value, str):
-        return value
-    try:
-        return tuple((root / value).read_text("utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{root / value}: cannot be read as one class name a line") from error
+    return read_names(root, classes), read_names(root, wnids)

@@ -348,8 +348,7 @@ def _take_place(path: Path) -> None:
         (staging / _MOVING).touch()
     for one in sorted(staging.iterdir(), key=lambda one: one.name == RUN):
         if one.name not in (_MOVING, LOCK):
-            _remove(path / one.name)
-            one.rename(path / one.name)
+            _move(one, path / one.name)
     shutil.rmtree(staging)
 
 
@@ -360,6 +359,16 @@ def _written(path: Path) -> list[str]:
     except UsageError:
         more = []
     return [*_FILES, RUN, *more]
+
+
+def _move(one: Path, target: Path) -> None:
+    """Put a file or folder in its place; a folder that is there keeps what is not replaced."""
+    if one.is_dir() and target.is_dir():
+        for child in list(one.iterdir()):
+            _move(child, target / child.name)
+        return
+    _remove(target)
+    one.rename(target)
 
 
 def _remove(path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from gradbox.datasets import Dataset
 from gradbox.errors import UsageError, expect
 from gradbox.estimators import ESTIMATORS
+from gradbox.exports import check_formats
 from gradbox.files import hash_bytes, write_json
 from gradbox.grammar import Spec
 from gradbox.localization import ClassFrom, Sample
@@ -88,6 +89,7 @@ def compare(
     running = protocol.run_by(running or Running())
     asked = [MethodAndBox.of(given) for given in runs]
     _check(asked, part, classifiers)
+    check_formats(running.formats, [s.image_id for s in part.of(dataset.samples) if len(s.boxes)])
     call = {
         "command": "compare",
         "dataset": dataset.spec,

@@ -196,9 +196,17 @@ def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str
     for name in running.formats:
         good = (one for _, one in folder.results(masks=True) if isinstance(one, Localization))
         written = FORMATS[name](good, plan.classifier.class_name, folder.path)
-        files[written.relative_to(folder.path).parts[0]] = None
+        for path in _made(written):
+            files[path.relative_to(folder.path).as_posix()] = None
     if running.formats:
         folder.finish(seconds=took, files=list(files))
+
+
+def _made(written: Path) -> list[Path]:
+    """The files and folders of an export; yolo/images is for the user's own."""
+    if not written.is_dir():
+        return [written]
+    return [child for child in written.iterdir() if child.name != "images"]
 
 
 def report_of(folder: RunFolder, out: Path) -> Report:
