@@ -106,9 +106,8 @@ class RunFolder(RuleBasedStateMachine):
             return
         self._take_note()
         assert report.n_images == len(self.contents)
-        lines = [
-            json.loads(t) for t in (self.root / "out/predictions.jsonl").open(encoding="utf-8")
-        ]
+        texts = (self.root / "out/predictions.jsonl").read_bytes().splitlines()
+        lines = [json.loads(text) for text in texts]
         there = [line for line in lines if line["image"] in self.contents]
         assert [line["image"] for line in there] == sorted(self.contents)
         assert {line["image"] for line in lines} == set(self.contents) | set(report.gone)

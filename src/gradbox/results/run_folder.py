@@ -41,12 +41,13 @@ _FILES = (PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.h
 
 @dataclass(frozen=True)
 class _Entry:
-    """A line that was written, where it stands, and what it depends on."""
+    """A line that was written, where it stands, its CRC-32, and what it depends on."""
 
     input: Input
     file: Path
     start: int
     end: int
+    checksum: int
     is_error: bool
 
     def line(self) -> dict[str, Any]:
@@ -141,29 +142,27 @@ class RunFolder:
         write_json(self.path / RUN, facts)
 
     def _gather(self, order: Sequence[str]) -> None:
+        """Write the final files; those that hold what they should stay as they are."""
         entries = {image_id: self._entries[image_id] for image_id in order}
-        if list(self._entries) == order and self._is_gathered():
-            return
-        with (
-            whole_file(self.path / INPUTS) as inputs,
-            whole_file(self.predictions) as lines,
-            inputs.open("wb") as about,
-            lines.open("wb") as out,
-        ):
-            for image_id, entry in entries.items():
-                line = to_bytes(entry.line())
-                out.write(line)
-                needed = {"image": image_id, "line": zlib.crc32(line)}
-                about.write(to_bytes({**needed, **entry.input.to_json()}))
-        hashed = ((i, e.input.sha256) for i, e in entries.items() if e.input.sha256)
-        with whole_file(self.path / HASHES) as partial:
-            text = "".join(_as_sha256sum(digest, image_id) for image_id, digest in hashed)
-            partial.write_text(text, encoding="utf-8", errors="surrogateescape")
+        with whole_file(self.path / INPUTS) as inputs, whole_file(self.path / HASHES) as hashes:
+            if list(self._entries) != order or not self._is_gathered():
+                with whole_file(self.predictions) as lines, lines.open("wb") as out:
+                    out.writelines(to_bytes(entry.line()) for entry in entries.values())
+                entries = dict(_entries_of_lines(self.predictions, entries))
+            with inputs.open("wb") as about, hashes.open("wb") as digests:
+                for image_id, entry in entries.items():
+                    about.write(
+                        to_bytes(
+                            {"image": image_id, "line": entry.checksum, **entry.input.to_json()}
+                        )
+                    )
+                    if entry.input.sha256:
+                        digests.write(_as_sha256sum(entry.input.sha256, image_id))
         remove_parts(self.path, [path for path, _ in read_parts(self.path)])
-        self.__dict__["_entries"] = dict(_final_entries(self.path))
+        self.__dict__["_entries"] = entries
 
     def _is_gathered(self) -> bool:
-        """Whether the final files hold these lines and nothing else."""
+        """Whether the predictions hold these lines and nothing else."""
         if any(entry.file != self.predictions for entry in self._entries.values()):
             return False
         return self.predictions.stat().st_size == sum(
@@ -252,8 +251,23 @@ def _final_entries(path: Path) -> Iterator[tuple[str, _Entry]]:
             image_id = line.get("image") if line is not None else None
             checksum, known = needed.get(image_id or "", (None, Input()))
             if line is not None and image_id is not None and checksum == zlib.crc32(raw):
-                entry = _Entry(known, path / PREDICTIONS, start, end, "error" in line)
-                yield image_id, entry
+                yield (
+                    image_id,
+                    _Entry(known, path / PREDICTIONS, start, end, checksum, "error" in line),
+                )
+            start = end
+
+
+def _entries_of_lines(path: Path, entries: Mapping[str, _Entry]) -> Iterator[tuple[str, _Entry]]:
+    """The same entries where they stand now, a line each in this order."""
+    start = 0
+    with path.open("rb") as stream:
+        for (image_id, entry), raw in zip(entries.items(), stream, strict=True):
+            end = start + len(raw)
+            yield (
+                image_id,
+                replace(entry, file=path, start=start, end=end, checksum=zlib.crc32(raw)),
+            )
             start = end
 
 
@@ -267,16 +281,18 @@ def _entries_of_part(path: Path) -> Iterator[tuple[str, _Entry]]:
             path,
             start,
             start + len(raw),
+            zlib.crc32(raw),
             "error" in record["line"],
         )
         yield record["image"], entry
         start += len(raw)
 
 
-def _as_sha256sum(digest: str, name: str) -> str:
+def _as_sha256sum(digest: str, name: str) -> bytes:
     """A line as `sha256sum` writes it, which escapes names that would break a line."""
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+    line = f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+    return line.encode("utf-8", "surrogateescape")
 
 
 def _visible(path: Path) -> Iterator[Path]:
