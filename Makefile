@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help .venv check test test-slow docs pictures demo clean
+.PHONY: help .venv check test test-slow campaign docs pictures demo clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,11 @@ test: $(INSTALLED) ## every test that is not slow, in two processes
 
 test-slow: $(INSTALLED) ## the slow tests: real classifiers, whole commands, a browser
 	$(BIN)/pytest -n 2 -q -rs -m slow
+
+# SCALE=1 is the short run, which is among the slow tests; SEED=N for other damage.
+campaign: export OMP_NUM_THREADS := 1
+campaign: $(INSTALLED) ## damaged files, kills, full disks, threads: SCALE=20 for the long run
+	$(BIN)/pytest -n 2 -q -m slow tests/campaign --scale $(or $(SCALE),1) --campaign-seed $(or $(SEED),0)
 
 docs: $(INSTALLED) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
