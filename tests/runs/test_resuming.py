@@ -202,6 +202,37 @@ def test_maps_of_another_label_are_not_overwritten(
     np.testing.assert_array_equal(gradbox.open_maps(tmp_path / "maps")["0.png"], first)
 
 
+def test_a_repeated_comparison_still_scores_its_maps(
+    discs: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    def compared(*more: str) -> dict[str, Any]:
+        report = gradbox.compare(
+            gradbox.load_dataset(f"csv:{discs}"),
+            [network],
+            tmp_path / "out",
+            runs=["sensitivity | mass", *more],
+            running=Running(save_maps=tmp_path / "maps"),
+        )
+        assert report.metrics is not None
+        return dict(report.metrics["wsol"])
+
+    first = compared()
+    assert first["sensitivity"]["max_box_acc"]["maximum"] > 0
+    assert compared() == first
+    more = compared("sensitivity(reduce=max) | mass")
+    assert more["sensitivity"] == first["sensitivity"]
+    assert len(more) == 2
+
+
+def test_pictures_that_is_a_file_is_refused_before_the_work(
+    ten: Path, network: gradbox.Classifier
+) -> None:
+    locate(ten, network)
+    (ten.parent / "out" / "pictures").write_text("")
+    with pytest.raises(gradbox.UsageError, match="is a file: pictures need a folder"):
+        locate(ten, network, pictures=True)
+
+
 def test_pictures_below_the_input_are_no_input(ten: Path, network: gradbox.Classifier) -> None:
     out = ten / "results"
     for _ in range(2):

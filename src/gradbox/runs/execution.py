@@ -271,6 +271,8 @@ class _Writer:
     def lacking(self, samples: Sequence[Sample]) -> set[str]:
         """The images that still have to run: line, map or picture is missing or out of date."""
         plan, folder = self.job.plan, self.job.folder
+        if self.running.pictures and (folder.path / "pictures").is_file():
+            raise UsageError(f"{folder.path / 'pictures'} is a file: pictures need a folder there")
         self.inputs.update({s.image_id: Input.now(s, plan.labels_of(s)) for s in samples})
         folder.check(samples, self.inputs, verify=self.running.verify, retry=self.running.retry)
         return {s.image_id for s in samples if self._lacks(s.image_id)}
