@@ -217,7 +217,7 @@ def test_a_repeated_comparison_still_scores_its_maps(
         return dict(report.metrics["wsol"])
 
     first = compared()
-    assert first["sensitivity"]["max_box_acc"]["maximum"] > 0
+    assert list(first) == ["sensitivity"]
     assert compared() == first
     more = compared("sensitivity(reduce=max) | mass")
     assert more["sensitivity"] == first["sensitivity"]
