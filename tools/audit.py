@@ -6,6 +6,7 @@ python tools/audit.py constraints.txt
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def audit(requirements: Path, limit: float = LIMIT) -> str:
         report = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
         said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
-        return f"audit: left out, pip-audit could not ask ({said[-1]})"
+        return f"audit: left out, pip-audit could not ask ({textwrap.shorten(said[-1], 120)})"
     return summary(report)
 
 

@@ -11,7 +11,6 @@ import argparse
 import json
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
