@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from gradbox.datasets import Dataset
-from gradbox.errors import UsageError
+from gradbox.errors import ImageError, UsageError
 from gradbox.files import write_json
 from gradbox.images.batches import WORKERS
 from gradbox.localization import ClassFrom, Found, ImageSource, Sample, Selection
@@ -55,13 +55,11 @@ def localize(
     Yields:
         A `Localization`, or an `ImageError` in the place of an image that cannot be used.
     """
-    samples = (
-        Sample(image_id=str(s) if isinstance(s, (str, Path)) else str(i), source=s)
-        for i, s in enumerate(sources)
-    )
+    samples = (Sample(image_id=str(i), source=source) for i, source in enumerate(sources))
     plan = _plan(samples, classifier, ready(method, box, classifier), labels, selection)
     for chunk in chunks([plan], batch_size=batch_size, workers=WORKERS, details=details):
-        yield from chunk.found[0]
+        for one, found in zip(chunk.loaded, chunk.found[0], strict=True):
+            yield _named(found, one.sample)
 
 
 def locate(
@@ -164,6 +162,14 @@ def evaluate(
             facts=folder.facts,
         )
     return replace(report, metrics=metrics)
+
+
+def _named(found: Found, sample: Sample) -> Found:
+    """The same under the path that was given, which may lie anywhere; else under its number."""
+    if not isinstance(sample.source, (str, Path)):
+        return found
+    name = str(sample.source)
+    return found.of(name) if isinstance(found, ImageError) else replace(found, image_id=name)
 
 
 def _plan(
