@@ -9,7 +9,20 @@ class UsageError(ValueError):
 
 
 class ImageError(ValueError):
-    """One image cannot be used; the others of the run are not affected."""
+    """One image cannot be used; the others of the run are not affected.
+
+    `image_id` is the image, where it is known; the message does not repeat it.
+    """
+
+    def __init__(self, message: str, *, image_id: str | None = None) -> None:
+        super().__init__(message)
+        self.image_id = image_id
+
+    def of(self, image_id: str) -> "ImageError":
+        """The same, of this image."""
+        named = ImageError(str(self), image_id=image_id)
+        named.__cause__ = self.__cause__
+        return named
 
 
 NOT_FINITE = "the network returned NaN or infinity"

@@ -13,7 +13,8 @@ from typing import Any
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; it gets the final name only when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    start = os.fsencode(path.name)[:200].decode("utf-8", "ignore")  # a name has at most 255 bytes
+    partial = path.with_name(f".{start}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -34,9 +34,13 @@ MaskSource = Path | Callable[[], np.ndarray]
 class Sample:
     """One image of a data set with what is known about it.
 
-    `image_id` is the path relative to the input root, with `/`. `boxes` (n, 4) are ground truth in
-    original pixels and `labels` their classes as the data set writes them; `label` is the class of
-    the whole image. `size` is (height, width) of the upright image where the data set states it.
+    `image_id` is the path relative to the input root, with `/`; it names what is written of the
+    image. `boxes` (n, 4) are ground truth in original pixels and `labels` their classes as the data
+    set writes them; `label` is the class of the whole image. `size` is (height, width) of the
+    upright image where the data set states it.
+
+    Raises:
+        UsageError: an id that leads out of a folder, or that can name no file.
     """
 
     image_id: str
@@ -50,6 +54,14 @@ class Sample:
     def __post_init__(self) -> None:
         if len(self.boxes) != len(self.labels):
             raise ValueError(f"{self.image_id}: {len(self.boxes)} boxes, {len(self.labels)} labels")
+        path = PurePosixPath(self.image_id)
+        if path.is_absolute() or ".." in path.parts:
+            raise UsageError(
+                f"the image {self.image_id!r} lies outside the images: give its path below their "
+                "folder, by which its results are named"
+            )
+        if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in self.image_id):
+            raise UsageError(f"the image id {self.image_id!r} can name no file: give another one")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +128,14 @@ def _has_hash(key: Any) -> bool:
 class Resizer(Protocol):
     """Brings an image, or one box of it, to input size: `images.preprocessing.Preprocessing`."""
 
-    def resized(self, rgb: RGB, region: Box | None = None) -> tuple[np.ndarray, Frame]:
-        """The pixels (3, h, w), still uint8 RGB, and how they came about."""
+    def resized(
+        self, rgb: RGB, region: Box | None = None, original: Size | None = None
+    ) -> tuple[np.ndarray, Frame]:
+        """The pixels (3, h, w), still uint8 RGB, and how they came about.
+
+        `original` is the size of the original, in whose pixels the box is, where `rgb` is a smaller
+        copy.
+        """
         ...
 
 
@@ -127,7 +145,8 @@ class Batch:
 
     `pixels` is (b, 3, h, w) uint8 RGB at input size, not yet normalized. `labels` gives the class
     indices to locate in each image, main class first; None leaves them to `selection`. `originals`
-    are the decoded images, (H, W, 3) uint8 RGB each, where the method has said that it needs them.
+    are the decoded images, (H, W, 3) uint8 RGB each, where the method has said that it needs them;
+    of an image of more than 67 million pixels, a smaller copy.
     `memo` belongs to the pixels: batches that only ask for other classes share it.
     """
 
@@ -175,7 +194,10 @@ class Batch:
         if len(self.originals) != len(self):
             raise ValueError("the originals were not kept: the method says needs_originals = True")
         boxes = [None] * len(self) if regions is None else regions
-        pairs = [resizer.resized(rgb, box) for rgb, box in zip(self.originals, boxes, strict=True)]
+        pairs = [
+            resizer.resized(rgb, box, frame.original)
+            for rgb, box, frame in zip(self.originals, boxes, self.frames, strict=True)
+        ]
         return replace(
             self,
             pixels=torch.from_numpy(np.stack([pixels for pixels, _ in pairs])),

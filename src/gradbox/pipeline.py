@@ -97,9 +97,15 @@ def localize(
     """
     classifier = classifier or load_classifier()
     alone, several = _one_or_many(sources)
-    plan = _plan(_samples(several), classifier, ready(method, box, classifier), labels, selection)
+    paths: dict[str, str] = {}
+    samples = _samples(several, paths)
+    plan = _plan(samples, classifier, ready(method, box, classifier), labels, selection)
     done = chunks([plan], batch_size=batch_size, workers=WORKERS, details=details)
-    results = (found for chunk in done for found in chunk.found[0])
+    results = (
+        _named(found, paths.get(one.sample.image_id, one.sample.image_id))
+        for chunk in done
+        for one, found in zip(chunk.loaded, chunk.found[0], strict=True)
+    )
     if not alone:
         return results
     (found,) = results
@@ -221,14 +227,21 @@ def _one_or_many(sources: Any) -> tuple[bool, Iterable[ImageSource | Sample]]:
     return one, [sources] if one else sources
 
 
-def _samples(sources: Iterable[ImageSource | Sample]) -> Iterator[Sample]:
-    """Samples as they are; a file has its path as its id, other images their number."""
+def _samples(sources: Iterable[ImageSource | Sample], paths: dict[str, str]) -> Iterator[Sample]:
+    """Samples as they are, other images under their number; `paths` is told those of files."""
     for i, source in enumerate(sources):
         if isinstance(source, Sample):
             yield source
-        else:
-            named = str(source) if isinstance(source, (str, Path)) else str(i)
-            yield Sample(image_id=named, source=source)
+            continue
+        if isinstance(source, (str, Path)):
+            paths[str(i)] = str(source)  # may lie anywhere, so it is no id
+        yield Sample(image_id=str(i), source=source)
+
+
+def _named(found: Found, image_id: str) -> Found:
+    return (
+        found.of(image_id) if isinstance(found, ImageError) else replace(found, image_id=image_id)
+    )
 
 
 def _plan(

@@ -136,7 +136,7 @@ def test_a_column_or_an_image_that_is_there_twice_is_refused(directory, text):
 @pytest.mark.parametrize("name", ["a\0.jpg", "."])
 def test_what_can_be_no_image_is_refused(name, directory, text):
     text("boxes.csv", HEADER + CAT.replace("a.jpg", name))
-    with pytest.raises(UsageError, match="can be no file"):
+    with pytest.raises(UsageError, match=r"can (be|name) no file"):
         load_dataset(f"csv:{directory}")
 
 

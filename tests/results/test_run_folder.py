@@ -117,9 +117,7 @@ def test_final_names_appear_only_at_the_end(tmp_path: Path) -> None:
     assert (tmp_path / "images.sha256").read_text() == f"{'0' * 64}  a/b.jpg\n"
 
 
-@pytest.mark.parametrize(
-    "name", ["a\nb.png", "a\u2028b.png", "a\x85b.png", "a\\b.png", "\udcff.png"]
-)
+@pytest.mark.parametrize("name", ["a\nb.png", "a\u2028b.png", "a\x85b.png", "a\\b.png"])
 def test_any_name_comes_back(name: str, tmp_path: Path) -> None:
     for _ in range(2):
         with open_run(tmp_path, {}, {}, overwrite=False) as folder:

@@ -1,10 +1,13 @@
 """What the command line shows: progress, tables, complaints."""
 
 import json
+import logging
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -27,9 +30,39 @@ out_console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
 err_console = Console(stderr=True)
 
 
+def log_pillow() -> None:
+    """What Pillow says beside raising an error becomes debug lines of the log."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    show = warnings.showwarning
+
+    def show_others(
+        message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any
+    ) -> None:
+        if "PIL" in Path(filename).parts:
+            logging.getLogger("gradbox.images").debug("%s", message)
+        else:
+            show(message, category, filename, *rest, **more)
+
+    warnings.showwarning = show_others
+
+
+def shown(text: str) -> str:
+    r"""Text as it may go to a terminal: what is no printable character is escaped, as in Python.
+
+    >>> print(shown("a\x1b[31m.png"))
+    a\x1b[31m.png
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cell(text: str) -> str:
+    """Text as a cell of a table."""
+    return escape(shown(text))
+
+
 def say(message: str) -> None:
     """One line of result."""
-    out_console.print(message, markup=False, highlight=False, soft_wrap=True)
+    out_console.print(shown(message), markup=False, highlight=False, soft_wrap=True)
 
 
 def hint(message: str) -> None:
@@ -39,12 +72,12 @@ def hint(message: str) -> None:
 
 def warn(message: str) -> None:
     """One line about an oddity that does not stop the run."""
-    err_console.print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    err_console.print(shown(message), style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def complain(message: str) -> None:
     """One line about what went wrong."""
-    line = f"gradbox: {message}"
+    line = shown(f"gradbox: {message}")
     err_console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -83,7 +116,7 @@ def show_scores(metrics: Mapping[str, Any]) -> None:
     for name, row in rows.items():
         low, high = row["corloc_interval"]
         table.add_row(
-            escape(name + (" (oracle)" if row.get("oracle") else "")),
+            cell(name + (" (oracle)" if row.get("oracle") else "")),
             f"{100 * row['corloc']:.1f}",
             "" if low is None else f"{100 * low:.1f} to {100 * high:.1f}",
             f"{row['mean_iou']:.4f}",
@@ -103,7 +136,7 @@ def show_comparison(comparison: Mapping[str, Any]) -> None:
     for name, row in {**runs, **comparison["baselines"]}.items():
         difference = row.get("difference")
         table.add_row(
-            escape(name + (" (oracle)" if row.get("oracle") else "")),
+            cell(name + (" (oracle)" if row.get("oracle") else "")),
             row.get("supervision", "constant box"),
             _with_interval(row["corloc"], row["corloc_interval"]),
             ""
@@ -131,7 +164,7 @@ def _show_masks(runs: Mapping[str, Any], baselines: Mapping[str, Any]) -> None:
         table.add_column(column, justify="left" if column in ("run", "mask") else "right")
     for row in rows:
         table.add_row(
-            escape(row.name),
+            cell(row.name),
             row.kind,
             *(
                 _with_interval(row.numbers[key], row.numbers[f"{key}_interval"])
@@ -153,7 +186,7 @@ def _wsol_table(wsol: Mapping[str, Any]) -> Table:
         boxes = (row["max_box_acc"], row["max_box_acc_v2"])
         shares = [one[how] for one in boxes for how in ("maximum", "held_out")]
         shares.append(row.get("pxap"))
-        table.add_row(escape(name), *("" if s is None else f"{100 * s:.1f}" for s in shares))
+        table.add_row(cell(name), *("" if s is None else f"{100 * s:.1f}" for s in shares))
     return table
 
 

@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from gradbox.cli.console import (
+    cell,
     out_console,
 )
 
@@ -27,5 +27,5 @@ def list_(
     for title, rows in listing.rows(what, model).items():
         table = Table(title=title, title_justify="left", show_header=False, box=None)
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(cell, row))
         out_console.print(table)

@@ -1,9 +1,10 @@
 """Images decoded and resized in threads, ahead of the model, in order and in batches."""
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import torch
 from jaxtyping import UInt8
 
 from gradbox.errors import ImageError
-from gradbox.files import hash_bytes, hash_file
+from gradbox.files import hash_bytes
 from gradbox.geometry import Frame
-from gradbox.images.decode import is_blank, load_rgb
+from gradbox.images.decode import NO_MEMORY, decode, is_blank, load_rgb
+from gradbox.images.memory import Budget, Share
 from gradbox.images.preprocessing import Preprocessing
+from gradbox.images.read import open_image
 from gradbox.localization import RGB, Batch, ImageSource, Sample, Selection
 
 BATCHES_AHEAD = 3
@@ -27,7 +30,7 @@ _USUAL = Selection()
 class Loaded:
     """One image at input size: `pixels` (3, h, w) uint8 RGB, and the SHA-256 of its file or pixels.
 
-    `blank` says that every pixel is the same. `original` is the decoded image, where it was kept.
+    `blank` says that every pixel is the same.
     """
 
     sample: Sample
@@ -35,7 +38,12 @@ class Loaded:
     frame: Frame
     sha256: str
     blank: bool
-    original: UInt8[np.ndarray, "H W 3"] | None = None
+    share: Share = field(repr=False)
+
+    @property
+    def original(self) -> RGB | None:
+        """The decoded image, if it is kept, until the next batch is asked for."""
+        return self.share.kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,50 +64,72 @@ def load_batches(
 ) -> Iterator[list[Loaded | Failed]]:
     """The samples in order, `batch_size` at a time, decoded ahead of the caller by threads.
 
-    With the decoded images kept only one batch is ahead: they may be large.
+    All decoded images together stay in one `Budget` of memory. Where they are kept, a batch of
+    large ones is smaller, and they are dropped when the next one is asked for.
     """
-    batches_ahead = 1 if keep_originals else BATCHES_AHEAD
+    budget, rest = Budget(), iter(samples)
+    waiting: deque[tuple[Share, Future[Loaded | Failed]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="gradbox-load") as pool:
-        waiting: deque[Future[Loaded | Failed]] = deque()
-        rest = iter(samples)
         try:
             while True:
-                ahead = batch_size * batches_ahead - len(waiting)
-                waiting.extend(
-                    pool.submit(load, s, preprocessing, keep_original=keep_originals)
-                    for s in islice(rest, ahead)
-                )
+                for sample in islice(rest, batch_size * BATCHES_AHEAD - len(waiting)):
+                    share = budget.share()
+                    loading = pool.submit(
+                        load, sample, preprocessing, keep_original=keep_originals, share=share
+                    )
+                    waiting.append((share, loading))
                 if not waiting:
                     return
-                count = min(batch_size, len(waiting))
-                yield [waiting.popleft().result() for _ in range(count)]
+                shares: list[Share] = []
+                batch: list[Loaded | Failed] = []
+                while waiting and len(batch) < batch_size and budget.wait(*waiting[0]):
+                    share, loading = waiting.popleft()
+                    shares.append(share)
+                    batch.append(loading.result())
+                yield batch
+                for share in shares:
+                    share.close()
         finally:
+            budget.close()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def load(
-    sample: Sample, preprocessing: Preprocessing, *, keep_original: bool = False
+    sample: Sample,
+    preprocessing: Preprocessing,
+    *,
+    keep_original: bool = False,
+    share: Share | None = None,
 ) -> Loaded | Failed:
-    """Decode one sample and bring it to input size."""
+    """Decode one sample and bring it to input size, in its share of the memory."""
     try:
-        rgb = load_rgb(sample.source)
-        size = (rgb.shape[0], rgb.shape[1])
-        if sample.size is not None and sample.size != size:
-            stated, found = (f"{h} x {w}" for h, w in (sample.size, size))
-            raise ImageError(
-                f"the image is {found} pixels (height x width) but the data set says {stated}"
-            )
-        pixels, frame = preprocessing.resized(rgb)
+        with share or Budget().share() as share:
+            decoded = decode(sample.source, take=share.take)
+            if sample.size is not None and sample.size != decoded.size:
+                stated, found = (f"{h} x {w}" for h, w in (sample.size, decoded.size))
+                raise ImageError(
+                    f"the image is {found} pixels (height x width) but the data set says {stated}"
+                )
+            pixels, frame = preprocessing.resized(decoded.rgb, original=decoded.size)
+            digest, blank = hash_source(sample.source, decoded.rgb), is_blank(decoded.rgb)
+            if keep_original:
+                share.keep(decoded.rgb)
     except ImageError as error:
-        return Failed(sample, error)
-    digest, original = hash_source(sample.source, rgb), rgb if keep_original else None
-    return Loaded(sample, pixels, frame, digest, is_blank(rgb), original)
+        return Failed(sample, error.of(sample.image_id))
+    except MemoryError:
+        return Failed(sample, ImageError(NO_MEMORY, image_id=sample.image_id))
+    return Loaded(sample, pixels, frame, digest, blank, share)
 
 
 def hash_source(source: ImageSource, rgb: RGB | None = None) -> str:
-    """SHA-256 of the image's file, or of its pixels (`rgb` if at hand) where there is none."""
+    """SHA-256 of the image's file, or of its pixels (`rgb` if at hand) where there is none.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
     if isinstance(source, (str, Path)):
-        return hash_file(Path(source))
+        with open_image(Path(source)) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     return hash_bytes((load_rgb(source) if rgb is None else rgb).tobytes())
 
 

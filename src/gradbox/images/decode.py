@@ -1,26 +1,46 @@
 """Any image file to upright 8-bit RGB.
 
-Safe in threads: no global state of Pillow, OpenCV or `warnings` is changed. Embedded colour
-profiles are not applied.
+Safe in threads: no global state of Pillow or `warnings` is changed, except that libtiff no longer
+prints to the terminal what Pillow raises anyway. Embedded colour profiles are not applied.
 """
 
-from io import BytesIO
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Shaped, UInt8
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, _imaging
+from PIL.JpegImagePlugin import JpegImageFile
 
 from gradbox.errors import ImageError
+from gradbox.geometry import Size
+from gradbox.images.cost import RESIZING, decoding_bytes
+from gradbox.images.memory import BUDGET
+from gradbox.images.pixels import numbers_of, numbers_of_bytes, numbers_of_halves, to_rgb
+from gradbox.images.read import ImageStream, open_image
+from gradbox.images.wide import (
+    choose_both_bytes,
+    choose_byte,
+    has_wide_colors,
+    has_wide_gray_alpha,
+)
 from gradbox.localization import RGB, ImageSource
 
 MAX_PIXELS = 2 * 89_478_485
 """Pixels of the largest image that is decoded: the number at which Pillow refuses, not warns."""
+FULL_PIXELS = 2**26
+"""Pixels of the largest file that `decode` gives at its full size."""
+NO_MEMORY = "there is not enough memory for the image: make it smaller"
+STEPS = (1, 2, 4)
+"""By how much `decode` may reduce a larger one."""
+
+Take = Callable[[int], None]
+"""Is told how many bytes of memory are needed, and returns when they are there."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-_DEEP_MODES = ("RGB", "RGBA", "LA")
-_FULL_SCALES = tuple(float(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 
 # EXIF orientation -> swap rows and columns first, then the step along rows and along columns.
 _TURNS = {
@@ -33,6 +53,17 @@ _TURNS = {
     7: (True, -1, -1),
     8: (True, -1, 1),
 }
+
+with suppress(AttributeError, OSError):  # where libtiff cannot be reached, it prints
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """An upright image: `size` is its (height, width), `rgb` a smaller copy of a very large one."""
+
+    rgb: RGB
+    size: Size
 
 
 def load_rgb(source: ImageSource) -> RGB:
@@ -47,17 +78,31 @@ def load_rgb(source: ImageSource) -> RGB:
     Raises:
         ImageError: one line that says why the image is unusable, without its path.
     """
+    return decode(source, steps=(1,)).rgb
+
+
+def decode(
+    source: ImageSource, *, steps: Sequence[int] = STEPS, take: Take = lambda _: None
+) -> Decoded:
+    """The same in bounded memory: of a very large file, a smaller copy.
+
+    Args:
+        source: as for `load_rgb`.
+        steps: by how much a file may be reduced; the first that makes it small enough is taken.
+        take: called once, before the pixels are decoded.
+
+    Raises:
+        ImageError: one line that says why the image is unusable, without its path.
+    """
     if callable(source):
         source = source()
-    if isinstance(source, np.ndarray):
-        rgb = _from_array(source)
-    elif isinstance(source, Image.Image):
-        rgb = _decode(source, None)
-    else:
-        data = _read(Path(source))
-        with _open(data) as image:
-            rgb = _decode(image, data)
-    return np.require(rgb, requirements=["C", "W"])
+    try:
+        if isinstance(source, (str, Path)):
+            return _from_file(Path(source), steps, take)
+        rgb = _in_memory(source, take)
+    except MemoryError:
+        raise ImageError(NO_MEMORY) from None
+    return Decoded(rgb, (rgb.shape[0], rgb.shape[1]))
 
 
 def is_blank(rgb: RGB) -> bool:
@@ -66,53 +111,117 @@ def is_blank(rgb: RGB) -> bool:
     return bool((first_row == first_row[0]).all() and (rgb == first_row).all())
 
 
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError("there is no such file") from None
-    except IsADirectoryError:
-        raise ImageError("this is a folder, not an image file") from None
-    except OSError as error:
-        raise ImageError(f"the file cannot be read: {error.strerror}") from error
-    if not data:
-        raise ImageError("the file is empty")
-    return data
+def _in_memory(source: Image.Image | np.ndarray, take: Take) -> RGB:
+    if isinstance(source, np.ndarray):
+        return _from_array(source, take)
+    _check_size(source.height, source.width)
+    take(RESIZING * source.height * source.width)
+    with _broken_is_an_error():
+        source.load()
+        rgb = to_rgb(numbers_of(source), (source.height, source.width))
+        return _upright(rgb, _orientation(source))
 
 
-def _open(data: bytes) -> Image.Image:
+def _from_array(array: Shaped[np.ndarray, "..."], take: Take) -> RGB:
+    shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not shaped or array.dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"an array {array.shape} of {array.dtype}: an image is (h, w), (h, w, 3) or (h, w, 4) "
+            "of uint8 or uint16"
+        )
+    height, width = array.shape[:2]
+    _check_size(height, width)
+    take(RESIZING * height * width)
+    numbers = array if array.ndim == 3 else array[..., None]
+    if array.dtype == np.uint8 and numbers.shape[2] == 3:
+        return np.require(array, requirements=["C", "W"])
+    return to_rgb(lambda block: numbers[block], (height, width))
+
+
+def _from_file(path: Path, steps: Sequence[int], take: Take) -> Decoded:
+    with open_image(path) as stream, _broken_is_an_error():
+        image = _open(stream)
+        height, width = image.height, image.width
+        _check_size(height, width)
+        step, cost = _step(image, stream.size, steps)
+        take(cost)
+        if has_wide_colors(image):
+            shape = (height, width, len(image.getbands()))
+            rgb, orientation = _loaded_wide(stream, shape, step)
+        else:
+            rgb, orientation = _loaded(image, step)
+        del image  # the memory of its pixels, before they are turned
+    swapped, _, _ = _TURNS[orientation]
+    return Decoded(_upright(rgb, orientation), (width, height) if swapped else (height, width))
+
+
+def _open(stream: ImageStream) -> Image.Image:
     """The header of an image; `Image.open` would warn of large ones, which no thread can catch."""
     Image.init()
+    stream.seek(0)
+    start = stream.read(16)
     for name in _FORMATS:
         factory, accept = Image.OPEN[name]
-        if accept is not None and accept(data[:16]) is True:
-            try:
-                return factory(BytesIO(data), "")
-            except Exception as error:
-                raise _broken(error) from error
+        if accept is not None and accept(start) is True:
+            stream.seek(0)
+            return factory(stream, "")
     raise ImageError(f"this is no image of a known format ({', '.join(_FORMATS)})")
 
 
-def _decode(image: Image.Image, data: bytes | None) -> RGB:
-    """`data` is the whole file where it is known, for what Pillow would cut to 8 bits."""
-    _check_size(image.height, image.width)
-    deep = image.mode in _DEEP_MODES and ";16" in str(getattr(image, "tile", ""))
-    try:
+def _step(image: Image.Image, file_size: int, steps: Sequence[int]) -> tuple[int, int]:
+    """By how much an opened image has to be reduced, and the bytes of memory that it then takes."""
+    pixels = image.height * image.width
+    for step in steps:
+        cost = decoding_bytes(image, step, file_size)
+        if cost <= BUDGET and (pixels <= FULL_PIXELS * step**2 or step == steps[-1]):
+            return step, cost
+    raise ImageError(
+        f"the image has {image.height} x {image.width} pixels and takes {_mb(cost)} of memory to "
+        f"decode, more than {_mb(BUDGET)}: make it smaller"
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _loaded(image: Image.Image, step: int) -> tuple[RGB, int]:
+    """The pixels of an opened image as they are stored, and their EXIF orientation."""
+    if step > 1 and isinstance(image, JpegImageFile):
+        image.draft(None, (image.width // step, image.height // step))
+        step = 1
+    if gray_alpha := has_wide_gray_alpha(image):
+        choose_both_bytes(image)
+    image.load()
+    read = numbers_of_bytes(image) if gray_alpha else numbers_of(image)
+    return to_rgb(read, (image.height, image.width), step), _orientation(image)
+
+
+def _loaded_wide(stream: ImageStream, shape: tuple[int, int, int], step: int) -> tuple[RGB, int]:
+    """The same of 16-bit colours: of each byte an image of its own, one after the other."""
+    orientations = []
+
+    def load(high: bool) -> Image.Image:
+        image = _open(stream)
+        choose_byte(image, high=high)
         image.load()
-        pixels = _pixels_16_bit(data) if deep and data is not None else _pixels(image)
-        # Asked after loading: a PNG may end with it, and a TIFF has then been turned already.
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception as error:
-        raise _broken(error) from error
-    swap, row_step, column_step = _TURNS.get(orientation, _TURNS[1])
-    rgb = _to_rgb(pixels)
-    return (rgb.swapaxes(0, 1) if swap else rgb)[::row_step, ::column_step]
+        orientations.append(_orientation(image))
+        return image
+
+    numbers = numbers_of_halves(load, shape, step)
+    return to_rgb(lambda block: numbers[block], numbers.shape[:2]), orientations[-1]
 
 
-def _broken(error: Exception) -> ImageError:
-    """Decoders raise exceptions of any type on a broken file; not every text speaks for itself."""
-    spoken = isinstance(error, OSError | SyntaxError | ValueError) and str(error)
-    return ImageError(f"the image is broken: {spoken or repr(error)}")
+def _orientation(image: Image.Image) -> int:
+    """Asked after loading: a PNG may end with it, and a TIFF has then been turned already."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in _TURNS else 1
+
+
+def _upright(rgb: RGB, orientation: int) -> UInt8[np.ndarray, "H W 3"]:
+    swap, row_step, column_step = _TURNS[orientation]
+    turned = (rgb.swapaxes(0, 1) if swap else rgb)[::row_step, ::column_step]
+    return np.require(turned, requirements=["C", "W"])
 
 
 def _check_size(height: int, width: int) -> None:
@@ -124,49 +233,13 @@ def _check_size(height: int, width: int) -> None:
         )
 
 
-def _pixels(image: Image.Image) -> Shaped[np.ndarray, "h w *channels"]:
-    """Numbers of a loaded image as (h, w), (h, w, 3) or (h, w, 4)."""
-    if image.mode[0] in "IF":
-        return np.asarray(image)
-    mode = "RGBA" if image.has_transparency_data else "RGB"
-    return np.asarray(image if image.mode == mode else image.convert(mode))
-
-
-def _pixels_16_bit(data: bytes) -> Shaped[np.ndarray, "h w channels"]:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ValueError("OpenCV cannot decode its 16-bit colours")
-    swap = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(pixels, swap)
-
-
-def _from_array(array: Shaped[np.ndarray, "..."]) -> RGB:
-    shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
-    if not shaped or array.dtype not in (np.uint8, np.uint16):
-        raise ImageError(
-            f"an array {array.shape} of {array.dtype}: an image is (h, w), (h, w, 3) or (h, w, 4) "
-            "of uint8 or uint16"
-        )
-    _check_size(*array.shape[:2])
-    return _to_rgb(array)
-
-
-def _to_rgb(pixels: Shaped[np.ndarray, "h w *channels"]) -> RGB:
-    if pixels.ndim == 2:
-        return np.repeat(_to_8_bit(pixels)[..., None], 3, axis=2)
-    rgb = _to_8_bit(pixels[..., :3])
-    if pixels.shape[2] == 3:
-        return rgb
-    alpha = _to_8_bit(pixels[..., 3:]).astype(np.uint16)
-    return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-
-
-def _to_8_bit(values: Shaped[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """Full scale becomes 255; which one that is, `load_rgb` says."""
-    if values.dtype == np.uint8:
-        return values
-    values = np.where(np.isfinite(values), values, 0).clip(min=0)
-    peak = float(values.max())
-    scales = (1.0, *_FULL_SCALES) if values.dtype.kind == "f" else _FULL_SCALES
-    full = next((scale for scale in scales if peak <= scale), peak)
-    return np.rint(values * np.float32(255 / full)).astype(np.uint8)
+@contextmanager
+def _broken_is_an_error() -> Iterator[None]:
+    """Decoders raise exceptions of any type on a broken file; not every text speaks for itself."""
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        spoken = isinstance(error, OSError | SyntaxError | ValueError) and str(error)
+        raise ImageError(f"the image is broken: {spoken or repr(error)}") from error

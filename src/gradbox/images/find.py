@@ -29,12 +29,13 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def find_images(paths: Sequence[Path], *, apart_from: Path | None = None) -> list[Sample]:
-    """One sample for each file given and each image in each folder given, subfolders included.
+    r"""One sample for each file given and each image in each folder given, subfolders included.
 
     Folders are read in sorted order, without hidden files and folders, and without following links
     to folders; a file is taken whatever its suffix. An image id is relative to the folder given, or
-    to the folder of the file given; for several paths, to their common parent. An image that is
-    reached twice is taken once. What lies in the folder `apart_from`, the results, is no input.
+    to the folder of the file given; for several paths, to their common parent; bytes of a name that
+    are no UTF-8 are written as `\xff`. An image that is reached twice is taken once. What lies in
+    the folder `apart_from`, the results, is no input.
 
     Raises:
         UsageError: no path, a path that does not exist, or a folder without images.
@@ -49,7 +50,8 @@ def find_images(paths: Sequence[Path], *, apart_from: Path | None = None) -> lis
     found: dict[str, Sample] = {}
     for path in paths:
         for file in _images_in(path, apart_from) if path.is_dir() else [path]:
-            image_id = Path(os.path.relpath(os.path.abspath(file), root)).as_posix()
+            name = Path(os.path.relpath(os.path.abspath(file), root)).as_posix()
+            image_id = os.fsencode(name).decode("utf-8", "backslashreplace")
             found.setdefault(image_id, Sample(image_id=image_id, source=file))
     return list(found.values())
 

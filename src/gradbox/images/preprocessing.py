@@ -62,15 +62,17 @@ class Preprocessing:
         return replace(self, size=(height, width), resize=resize)
 
     def resized(
-        self, rgb: RGB, region: Box | None = None
+        self, rgb: RGB, region: Box | None = None, original: Size | None = None
     ) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
         """The image at input size, still uint8 RGB, and its frame; runs without torch.
 
-        With `region`, a box in pixels of the image, that part alone fills the input.
+        With `region`, a box in pixels of the original, that part alone fills the input. `original`
+        is the size of the original where `rgb` is a smaller copy.
         """
+        original = original or (rgb.shape[0], rgb.shape[1])
         if region is not None:
-            return self._enlarged(rgb, region)
-        frame = self.frame((rgb.shape[0], rgb.shape[1]))
+            return self._enlarged(rgb, region, original)
+        frame = self.frame(original)
         (top, left), (height, width) = map(_whole, frame.crop), frame.input
         full_height, full_width = map(_whole, frame.resized)
         scale_y, scale_x = full_height / rgb.shape[0], full_width / rgb.shape[1]
@@ -91,14 +93,17 @@ class Preprocessing:
         out[shown[1] - top : shown[3] - top, shown[0] - left : shown[2] - left] = np.asarray(part)
         return np.ascontiguousarray(out.transpose(2, 0, 1)), frame
 
-    def _enlarged(self, rgb: RGB, region: Box) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
-        original = (rgb.shape[0], rgb.shape[1])
+    def _enlarged(
+        self, rgb: RGB, region: Box, original: Size
+    ) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
         (inside,) = clip(region[None], *original)
         frame = Frame.of_region(original, inside, self.size)
+        height, width = rgb.shape[:2]
+        xmin, ymin, xmax, ymax = inside / np.tile((original[1] / width, original[0] / height), 2)
         part = Image.fromarray(rgb).resize(
             self.size[::-1],
             Image.Resampling[self.interpolation.upper()],
-            box=(inside[0], inside[1], inside[2], inside[3]),
+            box=(xmin, ymin, min(xmax, width), min(ymax, height)),
         )
         return np.ascontiguousarray(np.asarray(part).transpose(2, 0, 1)), frame
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from gradbox.files import hash_file
@@ -30,6 +31,8 @@ class Input:
         try:
             stat = Path(sample.source).stat()
         except (OSError, ValueError):
+            return cls(asked=asked)
+        if not S_ISREG(stat.st_mode):
             return cls(asked=asked)
         return cls(bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, asked=asked)
 

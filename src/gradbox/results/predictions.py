@@ -52,7 +52,7 @@ def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, An
 def from_line(line: Mapping[str, Any], *, masks: bool = False) -> Found:
     """What `to_line` wrote, without proposals."""
     if "error" in line:
-        return ImageError(line["error"])
+        return ImageError(line["error"], image_id=line["image"])
     return Localization(
         image_id=line["image"],
         size=(line["height"], line["width"]),

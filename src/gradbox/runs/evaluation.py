@@ -262,10 +262,15 @@ def without_twins(samples: Sequence[Sample], scored: Sequence[Sample]) -> list[S
 
 
 def file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
-    """Image ids with the SHA-256 of their files; what is no file is left out."""
+    """Image ids with the SHA-256 of their files; what is no file, or unreadable, is left out."""
     for sample in samples:
-        if isinstance(sample.source, Path) and sample.source.is_file():
-            yield sample.image_id, hash_source(sample.source)
+        if not isinstance(sample.source, Path):
+            continue
+        try:
+            digest = hash_source(sample.source)
+        except ImageError:
+            continue
+        yield sample.image_id, digest
 
 
 def _refuse_training_images(method: ReadyMethod, samples: Sequence[Sample]) -> None:
@@ -275,7 +280,7 @@ def _refuse_training_images(method: ReadyMethod, samples: Sequence[Sample]) -> N
     for sample in samples:
         try:
             hashes[hash_source(sample.source)] = sample.image_id
-        except (ImageError, OSError):
+        except ImageError:
             continue  # it cannot have been fitted on, and is reported when its turn comes
     if seen := method.regressor.trained_on(hashes):
         example = min(hashes[digest] for digest in seen)

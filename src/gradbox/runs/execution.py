@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from gradbox.errors import ImageError, UsageError, nearest
 from gradbox.exports import FORMATS
+from gradbox.files import hash_bytes
 from gradbox.images.batches import WORKERS, Failed, Loaded, load_batches, to_batch
 from gradbox.localization import RGB, Batch, Found, Localization, Sample, Selection
 from gradbox.methods import ReadyMethod, rebuilt
@@ -22,6 +24,7 @@ from gradbox.results.predictions import to_line
 from gradbox.results.run_folder import RunFolder
 
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
+_LONGEST_NAME = 255 - len(".jpg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,20 +139,7 @@ def chunks(
         workers=workers,
         keep_originals=keep,
     ):
-        usable = [one for one in loaded if isinstance(one, Loaded)]
-        batch = to_batch(usable) if usable else None
-        found, seconds = [], []
-        for plan in plans:
-            rest: Iterator[Found] = iter(())
-            started = ended = 0.0
-            if batch is not None:
-                asking = _asking(plan, batch, usable)
-                started = batch.memo.clock()
-                rest = iter(plan.method.localizer.localize(asking, details=details))
-                ended = batch.memo.clock()
-            seconds.append(ended - started)
-            found.append([_in_place(one, rest, plan.classifier) for one in loaded])
-        yield Chunk(loaded, found, seconds)
+        yield _chunk(plans, loaded, details)
 
 
 def run(
@@ -240,8 +230,38 @@ def draw(loaded: Loaded, found: Localization, *, with_truth: bool) -> RGB:
     )
 
 
-def _asking(plan: Plan, batch: Batch, usable: Sequence[Loaded]) -> Batch:
-    return batch.asking([plan.labels_of(one.sample) for one in usable], plan.selection)
+def _chunk(plans: Sequence[Plan], loaded: Sequence[Loaded | Failed], details: bool) -> Chunk:
+    usable = [one for one in loaded if isinstance(one, Loaded)]
+    batch = to_batch(usable) if usable else None
+    found, seconds = [], []
+    for plan in plans:
+        rest: Iterator[Found] = iter(())
+        started = ended = 0.0
+        if batch is not None:
+            started = batch.memo.clock()
+            rest = iter(_localized(plan, batch, usable, details))
+            ended = batch.memo.clock()
+        seconds.append(ended - started)
+        found.append([_in_place(one, rest, plan.classifier) for one in loaded])
+    return Chunk(loaded, found, seconds)
+
+
+def _localized(
+    plan: Plan, batch: Batch, usable: Sequence[Loaded], details: bool
+) -> Sequence[Found]:
+    """What a method finds in a batch; if it raises, in the images one by one."""
+    asking = batch.asking([plan.labels_of(one.sample) for one in usable], plan.selection)
+    try:
+        return list(plan.method.localizer.localize(asking, details=details))
+    except UsageError:
+        raise
+    except Exception as error:
+        if len(usable) > 1:
+            alone = (_localized(plan, to_batch([one]), [one], details) for one in usable)
+            return list(chain.from_iterable(alone))
+        failed = ImageError(f"the method failed: {type(error).__name__}: {error}")
+        failed.__cause__ = error
+        return [failed]
 
 
 def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], classifier: Classifier) -> Found:
@@ -249,8 +269,8 @@ def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], classifier: Classi
     if isinstance(loaded, Failed):
         return loaded.error
     found = next(rest)
-    if not isinstance(found, Localization):
-        return found
+    if isinstance(found, ImageError):
+        return found.of(loaded.sample.image_id)
     names = tuple(None if i is None else classifier.class_name(i) for i in found.labels)
     return replace(found, names=names, blank=found.blank or loaded.blank)
 
@@ -304,7 +324,12 @@ class _Writer:
         self.job.folder.append(lines)
 
     def _picture(self, image_id: str) -> Path:
-        return self.job.folder.path / "pictures" / f"{image_id}.jpg"
+        """Where the picture of an image lies; a name that is too long for a file is cut."""
+        *folders, name = image_id.split("/")
+        if len(name.encode()) > _LONGEST_NAME:
+            start = name.encode()[: _LONGEST_NAME - 9].decode("utf-8", "ignore")
+            name = f"{start}~{hash_bytes(image_id.encode())[:8]}"
+        return self.job.folder.path.joinpath("pictures", *folders, f"{name}.jpg")
 
 
 def _store(job: Job) -> AbstractContextManager[MapStore | None]:

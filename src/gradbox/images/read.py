@@ -1,0 +1,60 @@
+"""Image files opened without surprises: never a pipe, a device or more than the memory holds."""
+
+import io
+import os
+import stat
+from pathlib import Path
+
+from gradbox.errors import ImageError
+from gradbox.images.memory import BUDGET
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe waits
+
+
+class ImageStream(io.BufferedReader):
+    """An open image file of `size` bytes; it can be read after the file was deleted."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        super().__init__(io.FileIO(descriptor))
+        self.size = size
+
+    def fileno(self) -> int:
+        """Not given: libtiff would map the file, and end the process where it is cut meanwhile."""
+        raise io.UnsupportedOperation("an image is read through Python")
+
+
+def open_image(path: Path) -> ImageStream:
+    """A file that can be an image, open to be read.
+
+    Raises:
+        ImageError: it cannot be read, is no file, is empty or too large.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        raise ImageError("there is no such file") from None
+    except OSError as error:
+        raise ImageError(f"the file cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ImageError(f"there can be no file of this name: {error}") from error
+    try:
+        status = os.fstat(descriptor)
+        _check(status)
+        return ImageStream(descriptor, status.st_size)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError("this is a folder, not an image file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("this is a pipe or a device, not an image file")
+    if not status.st_size:
+        raise ImageError("the file is empty")
+    if status.st_size > BUDGET:
+        raise ImageError(
+            f"the file has {status.st_size / 1e6:,.0f} MB, more than {BUDGET / 1e6:,.0f} MB: make "
+            "it smaller"
+        )
