@@ -1,6 +1,7 @@
 """Versions by tag, what the distributions hold, and the words of the audit."""
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -68,6 +69,32 @@ def test_a_tag_is_the_version_of_both_distributions_and_the_wheel_is_the_package
     assert packed == {path.relative_to(files / "src").as_posix() for path in sources}
     with tarfile.open(sdist) as archive:  # whoever packages it can run the tests
         assert "gradbox-1.2.3/tests/test_release.py" in archive.getnames()
+
+
+@pytest.mark.slow
+def test_the_bill_of_materials_names_the_release_and_no_folder_of_the_machine(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hatch_vcs")
+    pytest.importorskip("cyclonedx_py")
+    release = load("release")
+    checkout = Path(shutil.copytree(files, tmp_path / "gradbox"))
+    commit(checkout, "v1.2.3")
+    _, wheel = release.build(checkout, *BUILT_HERE)
+
+    def alone(distribution: Path, python: str, folder: Path) -> Path:
+        """The wheel without what it requires, which takes a minute and a network."""
+        release.run(python, "-m", "venv", "--without-pip", folder)
+        pip = (sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "-q")
+        release.run(*pip, "--no-deps", "--no-index", distribution)
+        return folder / "bin"
+
+    monkeypatch.setattr(release, "bare", alone)
+    path = release.sbom(wheel, sys.executable)
+    listed = json.loads(path.read_text("utf-8"))
+    assert listed["bomFormat"] == "CycloneDX"
+    assert [(one["name"], one["version"]) for one in listed["components"]] == [("gradbox", "1.2.3")]
+    assert str(tmp_path) not in path.read_text("utf-8")
 
 
 @pytest.mark.slow

@@ -86,13 +86,15 @@ def try_out(distribution: Path, python: str) -> None:
 
 def sbom(wheel: Path, python: str) -> Path:
     """CycloneDX, of a bare environment: gradbox and all that `pip install gradbox` brings."""
-    target = ROOT / f"build/gradbox-{version_of(wheel)}.cdx.json"
+    target = wheel.parents[1] / f"build/gradbox-{version_of(wheel)}.cdx.json"
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         binaries = bare(wheel, python, Path(name))
         tool = (sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible")
         run(*tool, "--output-file", target, binaries / "python")
-    print(target.relative_to(ROOT))
+    listed = target.read_text("utf-8")
+    target.write_text(listed.replace(wheel.as_uri(), wheel.name), "utf-8")  # wherever it was built
+    print(target)
     return target
 
 
