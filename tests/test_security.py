@@ -1,4 +1,4 @@
-"""What SECURITY.md promises of XML; of weights see models/test_weights.py."""
+"""What SECURITY.md promises of XML and of stored texts; of weights see models/test_weights.py."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from gradbox.datasets.annotation import read
 from gradbox.errors import UsageError
+from gradbox.methods import rebuilt
 
 
 def annotation(entities: str, name: str) -> str:
@@ -29,3 +30,12 @@ def test_an_annotation_fetches_no_other_file(tmp_path: Path) -> None:
         UsageError, match=r"reader\.xml is not an XML annotation \(undefined entity"
     ):
         read(path)
+
+
+def test_what_a_stored_text_names_is_not_run(tmp_path: Path) -> None:
+    """A run folder or regressor of a stranger: its method is compared as text."""
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    for text in (f"{evil}:X", f"product({evil}:X(k=1), sensitivity)"):
+        assert rebuilt(text) == text
+    assert not (tmp_path / "ran").exists()

@@ -156,8 +156,11 @@ def layer_name(method: Method, classifier: Classifier) -> str | None:
 def rebuilt(text: str) -> str:
     """The present canonical text of a method or box whose text another version has written.
 
-    A new option with its default changes nothing. A text that names nothing here stays as it is.
+    A new option with its default changes nothing. A text that names nothing here stays as it is,
+    and so does one that names a file: what a stranger's run folder names is not run.
     """
+    if ".py:" in text:
+        return text
     registries: Sequence[Registry[type]] = (METHODS, ESTIMATORS)
     for registry in registries:
         with suppress(UsageError):
