@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help .venv check test test-slow docs demo clean
+.PHONY: help .venv check audit test test-slow campaign docs pictures demo dist release-check sbom clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: $(INSTALLED) ## install gradbox and all its tools (6.8 GB); every target does this first
 
@@ -16,12 +16,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-check: $(INSTALLED) docs ## ruff, mypy --strict, import-linter, the documentation, the doctests
+check: $(INSTALLED) docs audit ## ruff, mypy --strict, import-linter, the documentation, the doctests, known vulnerabilities
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q src
+
+audit: $(INSTALLED) ## known vulnerabilities in the pinned versions: a finding warns, within a minute
+	$(BIN)/python tools/audit.py constraints.txt
 
 # Two processes of one thread each: on two cores more threads make both slower.
 test test-slow: export OMP_NUM_THREADS := 1
@@ -32,12 +35,29 @@ test: $(INSTALLED) ## every test that is not slow, in two processes
 test-slow: $(INSTALLED) ## the slow tests: real classifiers, whole commands, a browser
 	$(BIN)/pytest -n 2 -q -rs -m slow
 
+# SCALE=1 is the short run, which is among the slow tests; SEED=N for other damage.
+campaign: export OMP_NUM_THREADS := 1
+campaign: $(INSTALLED) ## damaged files, kills, full disks, threads: SCALE=20 for the long run
+	$(BIN)/pytest -n 2 -q -m slow tests/campaign --scale $(or $(SCALE),1) --campaign-seed $(or $(SEED),0)
+
 docs: $(INSTALLED) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "documentation: site/index.html"
 
-demo: $(INSTALLED) ## locate objects in generated images, without any download
+pictures: $(INSTALLED) ## make every picture of README and docs anew
+	$(BIN)/python docs/pictures.py
+
+demo: $(INSTALLED) ## locate objects in photographs and generated scenes, without any download
 	$(BIN)/gradbox demo
+
+dist: $(INSTALLED) ## build sdist and wheel into dist/, the version from the last tag
+	$(BIN)/python tools/release.py build
+
+release-check: dist ## install both in new environments of PYTHON, and try them there
+	$(BIN)/python tools/release.py try --python $(PYTHON)
+
+sbom: dist ## the bill of materials of an installation with PYTHON, into build/
+	$(BIN)/python tools/release.py sbom --python $(PYTHON)
 
 clean: ## remove what the other targets wrote, except .venv
 	rm -rf site demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

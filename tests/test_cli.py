@@ -1,7 +1,9 @@
 """The command line as a user meets it: real files, exit codes, one clear line for a mistake."""
 
+import errno
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -42,6 +44,112 @@ def photos(tmp_path: Path) -> Path:
         image = np.random.default_rng(1).integers(0, 255, (*size, 3), dtype=np.uint8)
         Image.fromarray(image).save(folder / name)
     return folder
+
+
+def test_locate_without_a_folder_shows_a_row_for_each_box(
+    photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "broken.png").write_bytes(b"not an image")
+    assert run("locate", photos, "--model", card, "--top", "2") == 1
+    said = capsys.readouterr()
+    head, *rows = said.out.splitlines()
+    assert head.split() == [
+        "image",
+        "class",
+        "probability",
+        *("xmin", "ymin", "xmax", "ymax"),
+        "score",
+    ]
+    assert [row.split()[0] for row in rows] == ["a.png"] * 2 + ["b.jpg"] * 2
+    assert {row.split()[1] for row in rows} <= {"disc", "bar", "cross"}
+    assert "broken.png: this is no image" in said.err
+    assert "--out DIR" in said.err
+
+
+def test_locate_shows_where_a_picture_was_written(
+    photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("locate", photos / "a.png", "--model", card, "--show") == 0
+    (picture,) = re.findall(r"picture: (\S+)", capsys.readouterr().err)
+    with Image.open(picture) as image:
+        assert min(image.size) > 300
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--pictures",),
+        ("--format", "coco"),
+        ("--masks",),
+        ("--save-maps", "maps"),
+        ("--overwrite",),
+    ],
+)
+def test_what_writes_files_needs_a_folder(
+    options: tuple[str, ...], photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("locate", photos, "--model", card, *options) == 2
+    assert f"{options[0]} needs a folder for the results: --out DIR" in capsys.readouterr().err
+
+
+def test_show_is_for_a_call_without_a_folder(photos: Path, card: Path, tmp_path: Path) -> None:
+    assert run("locate", photos, "--model", card, "--show", "--out", tmp_path / "out") == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_locate_ends_with_the_classes_and_the_reasons(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x.png", "y.png"):
+        (photos / name).write_bytes(b"")
+    call = ("locate", photos, "--model", card, "--out", tmp_path / "out")
+    assert run(*call) == 1
+    said = capsys.readouterr()
+    assert "boxes in 2 images" in said.out
+    assert "2 images failed: " in said.out
+    assert run(*call, "--quiet") == 1
+    assert capsys.readouterr().out == ""
+    assert run(*call, "--json") == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["images"], sorted(facts["failures"])) == (4, ["x.png", "y.png"])
+    assert sum(one["boxes"] for one in facts["classes"].values()) == 2
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_done(
+    photos: Path,
+    card: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second part cannot be written; the first one is kept and the same call ends the run."""
+    call = ("locate", photos, "--model", card, "--out", tmp_path / "out", "--batch-size", 1)
+    write, calls = Path.write_bytes, iter(range(9))
+
+    def full(path: Path, data: bytes) -> int:
+        if path.parent.name == "parts" and next(calls) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        assert run(*call) == 2
+    assert "No space left on device; what was done is kept" in capsys.readouterr().err
+    assert len(list((tmp_path / "out" / "parts").glob("*.jsonl"))) == 1
+    assert run(*call) == 0
+    assert [line["image"] for line in lines(tmp_path / "out" / "predictions.jsonl")] == [
+        "a.png",
+        "b.jpg",
+    ]
+
+
+def test_a_file_that_ends_too_early_is_no_ctrl_c(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = card.parent / "network.py"
+    network.write_text(network.read_text() + "\nraise EOFError('no data left')\n")
+    assert run("locate", photos, "--model", card, "--out", tmp_path / "out") == 2
+    assert "stopped" not in capsys.readouterr().err
 
 
 def test_locate_writes_one_line_an_image_in_the_stated_form(
@@ -147,7 +255,7 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
         (["{photos}", "--model", "{card}", "--method", "sensitivty"], "did you mean sensitivity"),
         (["{photos}", "--model", "{card}", "--box", "mass(flor=0.1)"], "did you mean floor"),
         (["{photos}", "--model", "{card}", "--box", "ridge(grid=14)"], "gradbox fit"),
-        (["{photos}", "--model", "{card}", "--layer", "7"], "is not a layer"),
+        (["{photos}", "--model", "{card}", "--layer", "7"], "has no layer '7'"),
         (["{photos}", "--model", "{card}", "--device", "gpu"], "cpu, cuda"),
         (["{photos}", "--model", "{card}", "--weights", "{photos}/a.png"], "cannot be read"),
         (["{photos}", "--model", "{card}", "--format", "cocoo"], "coco"),
@@ -324,9 +432,8 @@ def build_interrupting():
     assert stopped.returncode == 130, stopped.stderr
     assert "what was done is kept" in stopped.stderr
     assert not (out / "predictions.jsonl").exists()
-    assert len(lines(out / "predictions.jsonl.partial")) == 10
-    with (out / "predictions.jsonl.partial").open("a") as stream:
-        stream.write('{"image": "torn')
+    assert sum(len(lines(part)) - 1 for part in (out / "parts").iterdir()) == 10
+    (out / "parts" / "0000099.jsonl").write_text('{"image": "torn')
     (card.parent / "go").touch()
     assert run(*call) == 0
     names = [row["image"] for row in lines(out / "predictions.jsonl")]

@@ -8,5 +8,9 @@ from importlib.metadata import version
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, _public, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = version("gradbox")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_public()})

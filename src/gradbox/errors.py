@@ -39,3 +39,20 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
     by_lower = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.5)
     return f" (did you mean {' or '.join(by_lower[c] for c in close)}?)" if close else ""
+
+
+def expect(value: object, kind: type, instead: str) -> None:
+    """Refuse an argument of another type than `kind`, before it fails somewhere inside.
+
+    >>> expect("dogs.csv", dict, "read it first")
+    Traceback (most recent call last):
+    gradbox.errors.UsageError: 'dogs.csv' is no dict: read it first
+    """
+    if not isinstance(value, kind):
+        what = repr(value) if isinstance(value, str) else f"an object of type {_kind_of(value)}"
+        raise UsageError(f"{what} is no {kind.__name__}: {instead}")
+
+
+def _kind_of(value: object) -> str:
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

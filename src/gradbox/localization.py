@@ -77,9 +77,9 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.top < 0:
-            raise ValueError(f"top={self.top}: a number of classes is 0 or more")
+            raise UsageError(f"top={self.top}: a number of classes is 0 or more")
         if self.near_top is not None and not 0 < self.near_top <= 1:
-            raise ValueError(f"near_top={self.near_top}: a share, 0 < R <= 1")
+            raise UsageError(f"near_top={self.near_top}: a share, 0 < R <= 1")
 
     @classmethod
     def usual(cls, class_from: ClassFrom) -> "Selection":
@@ -227,13 +227,14 @@ class Localization:
     """What was found in one image; box 0 is the main one.
 
     `boxes` (n, 4) are in original pixels; a class may have several, which then stand together, the
-    main one first. For each box: `labels` the class index or None, `label_scores` the probability
-    of that class in [0, 1] (1.0 where no class was asked for), `scores` how much the method trusts
-    the box, and, if there are heat maps, `peaks` where its map is highest (None for a map of zeros;
-    for a further box of the same map, where it is highest inside the box). `top_labels` are the
-    five most probable classes, best first, empty where the head was not run. `heatmap` (h, w), of
-    any size, lies over the network input, `mask` (H, W) over the original image; both belong to the
-    main box, the heat map without one to the first class.
+    main one first. For each box: `labels` the class index or None, `names` the class name where it
+    is known, `label_scores` the probability of that class in [0, 1] (1.0 where no class was asked
+    for), `scores` how much the method trusts the box, and, if there are heat maps, `peaks` where
+    its map is highest (None for a map of zeros; for a further box of the same map, where it is
+    highest inside the box). `top_labels` are the five most probable classes, best first, empty
+    where the head was not run. `heatmap` (h, w), of any size, lies over the network input, `mask`
+    (H, W) over the original image; both belong to the main box, the heat map without one to the
+    first class.
     """
 
     image_id: str
@@ -242,6 +243,7 @@ class Localization:
     labels: tuple[int | None, ...]
     label_scores: tuple[float, ...]
     scores: tuple[float, ...]
+    names: tuple[str | None, ...] = ()
     peaks: tuple[Point | None, ...] = ()
     top_labels: tuple[int, ...] = ()
     blank: bool = False
@@ -255,10 +257,11 @@ class Localization:
             raise ValueError(
                 f"{self.image_id}: {counts} boxes, labels, label scores and scores: one each a box"
             )
-        if len(self.peaks) not in (0, len(self.boxes)):
-            raise ValueError(
-                f"{self.image_id}: {len(self.peaks)} peaks, {len(self.boxes)} boxes: one each a box"
-            )
+        for kind, given in (("names", self.names), ("peaks", self.peaks)):
+            if len(given) not in (0, len(self.boxes)):
+                raise ValueError(
+                    f"{self.image_id}: {len(given)} {kind}, {len(self.boxes)} boxes: one each a box"
+                )
         boxes = as_boxes(self.boxes)
         height, width = self.size
         if ((boxes < 0) | (boxes > np.array([width, height, width, height]))).any():

@@ -17,7 +17,7 @@ from gradbox.estimators import ESTIMATORS
 from gradbox.estimators.fitted import FittedEstimator
 from gradbox.estimators.learned import Regressor
 from gradbox.localization import ClassFrom, Localizer
-from gradbox.models.classifier import Classifier
+from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.registry import Registry
 from gradbox.specs import as_typed, build, canonical, is_comparable, part_of
 
@@ -109,8 +109,9 @@ def ready(method: Any, box: Any, classifier: Classifier) -> ReadyMethod:
 
     Raises:
         UsageError: an unknown name or option, an option that only concerns boxes of the method's
-            own, or a regressor fitted with another model or method.
+            own, a regressor fitted with another model or method, or no classifier.
     """
+    check_classifier(classifier)
     chosen = to_method(method)
     usual = None if chosen.makes_boxes else DEFAULT_BOX
     given = usual if box is None else box
@@ -142,6 +143,7 @@ def ready_maps(method: Any, classifier: Classifier) -> tuple[Method, MapMaker, s
     Raises:
         UsageError: as `ready`, or a method without heat maps.
     """
+    check_classifier(classifier)
     chosen = to_method(method)
     return chosen, chosen.maps(classifier), canonical(chosen, METHODS)
 
@@ -154,8 +156,11 @@ def layer_name(method: Method, classifier: Classifier) -> str | None:
 def rebuilt(text: str) -> str:
     """The present canonical text of a method or box whose text another version has written.
 
-    A new option with its default changes nothing. A text that names nothing here stays as it is.
+    A new option with its default changes nothing. A text that names nothing here stays as it is,
+    and so does one that names a file: what a stranger's run folder names is not run.
     """
+    if ".py:" in text:
+        return text
     registries: Sequence[Registry[type]] = (METHODS, ESTIMATORS)
     for registry in registries:
         with suppress(UsageError):

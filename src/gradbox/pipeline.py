@@ -7,29 +7,62 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
+import numpy as np
+from PIL import Image
+
+from gradbox.attribution.targets import check_top
 from gradbox.datasets import Dataset
 from gradbox.errors import ImageError, UsageError
+from gradbox.exports import check_formats
 from gradbox.files import write_json
 from gradbox.images.batches import WORKERS
-from gradbox.localization import ClassFrom, Found, ImageSource, Sample, Selection
+from gradbox.localization import (
+    ClassFrom,
+    Found,
+    ImageSource,
+    Localization,
+    Sample,
+    Selection,
+)
 from gradbox.methods import DEFAULT_METHOD, ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier
-from gradbox.reports.report import write_report
-from gradbox.results.predictions import read_predictions
+from gradbox.models.load import load_classifier
 from gradbox.results.run_folder import open_run
 from gradbox.runs.evaluation import Part, Protocol, prepare
 from gradbox.runs.execution import Job, Plan, Report, Running, chunks, finish, report_of, run
 from gradbox.runs.fitting import fit
-from gradbox.runs.gallery import gallery
 
 __all__ = ["evaluate", "fit", "localize", "locate"]
 
 
+class _Options(TypedDict, total=False):
+    method: Any
+    box: Any
+    labels: Sequence[str]
+    selection: Selection | None
+    batch_size: int
+    details: bool
+
+
+@overload
+def localize(  # type: ignore[overload-overlap]  # a path and an array can be iterated over, too
+    sources: ImageSource, classifier: Classifier | None = None, **options: Unpack[_Options]
+) -> Localization: ...
+
+
+@overload
 def localize(
-    sources: Iterable[ImageSource],
-    classifier: Classifier,
+    sources: Iterable[ImageSource | Sample],
+    classifier: Classifier | None = None,
+    **options: Unpack[_Options],
+) -> Iterator[Found]: ...
+
+
+def localize(
+    sources: ImageSource | Iterable[ImageSource | Sample],
+    classifier: Classifier | None = None,
     *,
     method: Any = DEFAULT_METHOD,
     box: Any = None,
@@ -37,12 +70,14 @@ def localize(
     selection: Selection | None = None,
     batch_size: int = 16,
     details: bool = False,
-) -> Iterator[Found]:
-    """Localize images, in order; the same job as `locate`, without files.
+) -> Localization | Iterator[Found]:
+    """Localize one image, or any number in order; the same job as `locate`, without files.
 
     Args:
-        sources: image files, Pillow images or (h, w, 3) uint8 arrays, any number.
-        classifier: from `load_classifier` or `Classifier.wrap`.
+        sources: an image file, a Pillow image or an (h, w, 3) uint8 array, or any number of these
+            or of a data set's samples.
+        classifier: from `load_classifier` or `Classifier.wrap`; by default the one of ImageNet's
+            classes that comes with the extra `imagenet`.
         method: text, for instance "sensitivity(target=layer_mean, reduce=max)", or a value, such as
             `Dam(k=3)` or a `MapMaker` or `Localizer` of your own.
         box: text, for instance "top_fraction(0.2, sigma=20)" or "ridge(FILE)", or a value, such as
@@ -52,14 +87,31 @@ def localize(
         batch_size: images in one pass; it does not change the result.
         details: also give each localization its heat map, mask and regions.
 
-    Yields:
-        A `Localization`, or an `ImageError` in the place of an image that cannot be used.
+    Returns:
+        Of one image its `Localization`. Of several an iterator that gives an `ImageError` in the
+        place of an image that cannot be used.
+
+    Raises:
+        ImageError: the one image cannot be used.
+        UsageError: the call is wrong.
     """
-    samples = (Sample(image_id=str(i), source=source) for i, source in enumerate(sources))
+    classifier = classifier or load_classifier()
+    alone, several = _one_or_many(sources)
+    paths: dict[str, str] = {}
+    samples = _samples(several, paths)
     plan = _plan(samples, classifier, ready(method, box, classifier), labels, selection)
-    for chunk in chunks([plan], batch_size=batch_size, workers=WORKERS, details=details):
-        for one, found in zip(chunk.loaded, chunk.found[0], strict=True):
-            yield _named(found, one.sample)
+    done = chunks([plan], batch_size=batch_size, workers=WORKERS, details=details)
+    results = (
+        _named(found, paths.get(one.sample.image_id, one.sample.image_id))
+        for chunk in done
+        for one, found in zip(chunk.loaded, chunk.found[0], strict=True)
+    )
+    if not alone:
+        return results
+    (found,) = results
+    if isinstance(found, ImageError):
+        raise found
+    return found
 
 
 def locate(
@@ -87,10 +139,10 @@ def locate(
             f"{chosen.text} with a box makes no masks to write: use dam without a box, or leave "
             "the masks out"
         )
+    check_formats(running.formats, [sample.image_id for sample in samples])
     plan = _plan(samples, classifier, chosen, labels, selection)
     call = {
         "command": "locate",
-        "images": len(samples),
         **plan.about,
         "labels": list(labels),
         "top": plan.selection.top,
@@ -98,17 +150,17 @@ def locate(
         "masks": running.masks,
     }
     about = {"supervision": chosen.supervision(given_labels=bool(labels))}
-    folder = open_run(
+    with open_run(
         out,
         call,
         about,
         overwrite=running.overwrite,
         rebuilt=rebuilt,
         resumable=chosen.is_comparable,
-    )
-    (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
-    finish(folder, plan, running, seconds)
-    return report_of(folder, read_predictions(folder.predictions))
+    ) as folder:
+        (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
+        finish(folder, plan, running, seconds)
+        return report_of(folder, out)
 
 
 def evaluate(
@@ -137,39 +189,59 @@ def evaluate(
     protocol = Protocol(dataset=dataset, part=part or Part(), class_from=class_from, strict=strict)
     running = protocol.run_by(running or Running())
     evaluation = prepare(protocol, ready(method, box, classifier), classifier)
-    folder = evaluation.open(out, overwrite=running.overwrite)
-    job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
-    (seconds,) = run([job], running, with_truth=True)
-    finish(folder, evaluation.plan, running, seconds)
-    found = dict(read_predictions(folder.predictions))
-    report, scores = report_of(folder, found.items()), evaluation.score(found)
-    name = evaluation.plan.method.name(method, box)
-    metrics = {
-        "run": name,
-        **evaluation.metrics(scores, found, folder),
-        **evaluation.context(found, folder.hashes),
-        "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
-    }
-    write_json(out / "metrics.json", metrics)
-    if scores.units:
-        write_report(
-            out / "report.html",
-            title=f"{name} on {dataset.spec}",
-            runs={name: metrics},
-            context=metrics,
-            cases=gallery(evaluation, scores),
-            failures=report.failures,
-            facts=folder.facts,
-        )
+    check_formats(running.formats, [sample.image_id for sample in evaluation.samples])
+    with evaluation.open(out, overwrite=running.overwrite) as folder:
+        job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
+        (seconds,) = run([job], running, with_truth=True)
+        finish(folder, evaluation.plan, running, seconds)
+        found = dict(folder.results())
+        report, scores = report_of(folder, out), evaluation.score(found)
+        name = evaluation.plan.method.name(method, box)
+        metrics = {
+            "run": name,
+            **evaluation.metrics(scores, found, folder),
+            **evaluation.context(found, folder.hashes),
+            "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
+        }
+        write_json(folder.path / "metrics.json", metrics)
+        if scores.units:
+            from gradbox.reports.report import write_report
+            from gradbox.runs.gallery import gallery
+
+            write_report(
+                folder.path / "report.html",
+                title=f"{name} on {dataset.spec}",
+                runs={name: metrics},
+                context=metrics,
+                cases=gallery(evaluation, scores),
+                failures=report.failures,
+                facts=folder.facts,
+            )
     return replace(report, metrics=metrics)
 
 
-def _named(found: Found, sample: Sample) -> Found:
-    """The same under the path that was given, which may lie anywhere; else under its number."""
-    if not isinstance(sample.source, (str, Path)):
-        return found
-    name = str(sample.source)
-    return found.of(name) if isinstance(found, ImageError) else replace(found, image_id=name)
+def _one_or_many(sources: Any) -> tuple[bool, Iterable[ImageSource | Sample]]:
+    """Whether this is one image, and it or all of them as a sequence."""
+    one = isinstance(sources, (str, Path, Image.Image)) or callable(sources)
+    one = one or (isinstance(sources, np.ndarray) and sources.ndim < 4)
+    return one, [sources] if one else sources
+
+
+def _samples(sources: Iterable[ImageSource | Sample], paths: dict[str, str]) -> Iterator[Sample]:
+    """Samples as they are, other images under their number; `paths` is told those of files."""
+    for i, source in enumerate(sources):
+        if isinstance(source, Sample):
+            yield source
+            continue
+        if isinstance(source, (str, Path)):
+            paths[str(i)] = str(source)  # may lie anywhere, so it is no id
+        yield Sample(image_id=str(i), source=source)
+
+
+def _named(found: Found, image_id: str) -> Found:
+    return (
+        found.of(image_id) if isinstance(found, ImageError) else replace(found, image_id=image_id)
+    )
 
 
 def _plan(
@@ -179,11 +251,19 @@ def _plan(
     labels: Sequence[str],
     selection: Selection | None,
 ) -> Plan:
+    if labels and selection is not None:
+        raise UsageError(
+            "--label names the classes and --top or --near-top selects them: leave out one"
+        )
     indices = tuple(dict.fromkeys(classifier.class_index(text) for text in labels)) or None
+    chosen = selection or Selection.usual(method.class_from)
+    if classifier.class_names:  # else the first batch tells
+        check_top(chosen, len(classifier.class_names))
     return Plan(
         samples=samples,
         classifier=classifier,
         method=method,
         labels_of=lambda _: indices,
-        selection=selection or Selection.usual(method.class_from),
+        selection=chosen,
+        labels=indices or (),
     )

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from gradbox.attribution.gradients import (
     Outputs,
-    as_logits,
     forward,
     gradient,
     input_gradient,
@@ -16,6 +15,7 @@ from gradbox.attribution.gradients import (
 from gradbox.attribution.targets import class_score, layer_mean
 from gradbox.errors import UsageError
 from gradbox.models.classifier import Classifier
+from gradbox.models.outputs import as_logits
 
 LABELS = torch.tensor([4, 1])
 
@@ -147,7 +147,7 @@ def test_half_precision_gradients_come_back_as_float32_without_vanishing():
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (lambda out: out.logits.sum(), r"returned \(\): it gives one number per image"),
+        (lambda out: out.logits.sum(), r"returned \(\) of float64: it gives one number per image"),
         (lambda out: out.logits, r"returned \(2, 6\)"),
         (lambda out: out.logits[:1, 0], r"returned \(1,\)"),
         (lambda out: torch.zeros(2), "does not depend on the image"),

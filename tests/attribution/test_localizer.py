@@ -35,7 +35,7 @@ def test_peaks_survive_the_file() -> None:
         scores=(1.0, 0.5),
         peaks=((70.0, 15.5), None),
     )
-    again = from_line(json.loads(json.dumps(to_line("a.png", found, str))))
+    again = from_line(json.loads(json.dumps(to_line("a.png", found))))
     assert isinstance(again, Localization)
     assert again.peaks == found.peaks
 

@@ -77,7 +77,17 @@ def test_a_class_that_the_network_does_not_have_is_refused(selection: Selection,
         labels_to_locate(LOGITS, batch(pixels(2), labels=[(1, label), None], selection=selection))
 
 
+def test_more_classes_than_the_network_has_are_refused_where_they_are_selected():
+    most = Selection(top=3)
+    assert labels_to_locate(LOGITS, batch(pixels(2), selection=most))[0] == (1, 2, 0)
+    more = Selection(top=4)
+    with pytest.raises(UsageError, match="top=4: the network has 3 classes"):
+        labels_to_locate(LOGITS, batch(pixels(2), labels=[(0,), None], selection=more))
+    given = [(0,), (1,)]  # nothing is selected
+    assert labels_to_locate(LOGITS, batch(pixels(2), labels=given, selection=more)) == given
+
+
 @pytest.mark.parametrize("options", [{"top": -1}, {"near_top": 0.0}, {"near_top": 1.5}])
 def test_selections_that_mean_nothing_are_refused(options: dict[str, float]):
-    with pytest.raises(ValueError, match=next(iter(options))):
+    with pytest.raises(UsageError, match=next(iter(options))):
         Selection(**options)

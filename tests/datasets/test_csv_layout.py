@@ -1,5 +1,7 @@
 """`csv:DIR` on tiny sets written here, on broken ones, and on the real ones."""
 
+import os
+
 import pytest
 
 from gradbox.datasets import load_dataset
@@ -99,6 +101,10 @@ def test_no_line_at_all_is_a_set_without_boxes(directory, text):
         ("a.jpg,40,30,,1,2,4,22", "no class"),
         (",40,30,cat,1,2,4,22", "no image"),
         ("a.jpg,40,30,cat,1,2,4", "7 cells under 8 columns"),
+        ("a.jpg,1e300,30,cat,1,2,4,22", "whole numbers of at least 1"),
+        (f"a.jpg,40,30,{'c' * 140_000},1,2,4,22", "field larger than field limit"),
+        ('a.jpg,40,30,"cat,1,2,4,22', "unexpected end of data; close each quote"),
+        ('a.jpg,40,30,"cat"s,1,2,4,22', "',' expected after"),
     ],
 )
 def test_a_broken_line_is_refused_by_file_and_number(line, reason, directory, text):
@@ -106,6 +112,45 @@ def test_a_broken_line_is_refused_by_file_and_number(line, reason, directory, te
     with pytest.raises(UsageError, match=rf"boxes\.csv, line 3.*{reason}") as error:
         load_dataset(f"csv:{directory}")
     assert "\n" not in str(error.value)
+
+
+def test_an_open_quote_does_not_swallow_the_lines_up_to_the_next_one(directory, text):
+    # Between the two quotes lies a whole line; taken for one cell it would be a class, and eight
+    # cells would be left.
+    line = 'a.jpg,40,30,"cat,1,2,4,22\n'
+    text("boxes.csv", HEADER + line + line)
+    with pytest.raises(UsageError, match=r"boxes\.csv, line 3.*',' expected after"):
+        load_dataset(f"csv:{directory}")
+
+
+def test_a_column_or_an_image_that_is_there_twice_is_refused(directory, text):
+    text("boxes.csv", "class," + HEADER + "dog," + CAT)
+    with pytest.raises(UsageError, match=r"has no column class, or has it twice"):
+        load_dataset(f"csv:{directory}")
+    text("boxes.csv", HEADER + CAT)
+    text("meta.csv", "image,label\na.jpg,cat\nb.jpg,dog\na.jpg,dog\n")
+    with pytest.raises(UsageError, match=r"meta\.csv, line 4 \('a.jpg'\): listed before"):
+        load_dataset(f"csv:{directory}")
+
+
+@pytest.mark.parametrize("name", ["a\0.jpg", "."])
+def test_what_can_be_no_image_is_refused(name, directory, text):
+    text("boxes.csv", HEADER + CAT.replace("a.jpg", name))
+    with pytest.raises(UsageError, match=r"can (be|name) no file"):
+        load_dataset(f"csv:{directory}")
+
+
+def test_what_the_export_does_for_spreadsheets_is_undone(directory, text):
+    text("boxes.csv", HEADER + CAT.replace("a.jpg,40,30,cat", "./a.jpg,40,30,'=cat"))
+    a = load_dataset(f"csv:{directory}").samples[0]
+    assert (a.image_id, a.labels) == ("a.jpg", ("=cat",))
+
+
+def test_a_table_that_never_ends_is_not_read(directory):
+    (directory / "boxes.csv").unlink()
+    os.mkfifo(directory / "boxes.csv")  # nobody will ever write to it
+    with pytest.raises(UsageError, match=r"there is no file .*boxes\.csv"):
+        load_dataset(f"csv:{directory}")
 
 
 def test_a_missing_column_table_or_folder_is_named(directory, text):

@@ -69,6 +69,14 @@ def test_a_broken_table_is_refused(name, content, reason, cub):
         load_dataset(f"cub:{cub}")
 
 
+def test_a_name_may_hold_what_only_splitlines_takes_for_a_line_end(cub, text):
+    # U+0085 and the form feed end no line of a text file, so class 2 stays class 2.
+    text("CUB_200_2011/classes.txt", f"1 black\x85footed\x0calbatross\r\n2 {AUKLET}\r\n")
+    dataset = load_dataset(f"cub:{cub}")
+    assert dataset.class_names == (AUKLET, "black\x85footed\x0calbatross")
+    assert dataset.samples[1].label == AUKLET
+
+
 def test_an_unknown_part_or_a_missing_table_is_named(cub):
     with pytest.raises(UsageError, match=r"'@val' is no part of cub: write cub:DIR@test"):
         load_dataset(f"cub:{cub}@val")

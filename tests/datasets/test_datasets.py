@@ -5,7 +5,7 @@ import pytest
 
 from gradbox.datasets import LOADERS, load_dataset
 from gradbox.datasets.dataset import gather
-from gradbox.datasets.layout import FORMS
+from gradbox.datasets.layout import ABOUT, FORMS
 from gradbox.errors import UsageError
 from gradbox.localization import Sample
 
@@ -88,6 +88,33 @@ def test_missing_files_and_images_without_boxes_are_problems_and_still_samples(t
 def test_refuses_no_images_duplicates_and_paths_that_lead_outside(image_ids, reason, tmp_path):
     with pytest.raises(UsageError, match=reason):
         gather("s", tmp_path, map(sample, image_ids), present=set())
+
+
+@pytest.mark.parametrize("folder", ["a\0b", "x" * 5000, "~nobody-of-this-name/x"])
+@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"scenes"}))
+def test_what_can_be_no_folder_is_refused_as_one_that_is_missing(kind, folder):
+    rest = FORMS[kind].partition(":")[2].replace("DIR", folder).replace("IMAGES", folder)
+    with pytest.raises(UsageError, match="there is no folder"):
+        load_dataset(f"{kind}:{rest}")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("1000001", "count=1000001: write how many, 1 to 1000000"),
+        ("9" * 30, "write how many, 1 to 1000000"),
+        ("2,size=100000", "size=100000 of a scene: write 4096 or less"),
+        ("2,objects=1001", "objects=1001 of a scene: write 1000 or less"),
+    ],
+)
+def test_scenes_that_no_machine_can_draw_are_refused(options, reason):
+    with pytest.raises(UsageError, match=reason):
+        load_dataset(f"scenes:{options}")
+
+
+def test_every_kind_says_what_lies_behind_it():
+    assert ABOUT.keys() == LOADERS.keys() == FORMS.keys()
+    assert "image,width,height,class,xmin,ymin,xmax,ymax" in ABOUT["csv"]
 
 
 def test_folder_takes_the_class_from_the_first_folder(photo, tmp_path):

@@ -116,7 +116,7 @@ def test_an_unknown_part_is_told_what_to_type(val):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("ImageId,Boxes\n", "first line has to be ImageId,PredictionString"),
+        ("ImageId,Boxes\n", "first line has to hold ImageId,PredictionString"),
         (f"ImageId,PredictionString\n{FIRST},n01 1 2 3\n", f"{FIRST}.*wnid xmin ymin xmax ymax"),
         (f"ImageId,PredictionString\n{FIRST},n01 1 2 x 4\n", f"{FIRST}.*'x' is not a finite"),
     ],

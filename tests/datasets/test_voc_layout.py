@@ -76,11 +76,24 @@ def test_a_wrong_part_is_told_what_to_type(part, devkit):
             "<ymax>2</ymax></bndbox></object></annotation>",
             "an object has no name",
         ),
+        ('<?xml version="1.0" encoding="klingon"?><annotation/>', "unknown encoding: klingon"),
+        ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "multi-byte encodings"),
+        ('<?xml version="1.0" encoding="idna"?><annotation/>', "decoding with 'idna' codec"),
+        ("<annotation><size><width>-1</width><height>1</height></size></annotation>", "width -1"),
+        ("<annotation><size><width>1e400</width><height>1</height></size></annotation>", "1e400"),
     ],
 )
 def test_a_broken_annotation_is_named(content, reason, devkit):
     next(devkit.rglob("000001.xml")).write_text(content)
     with pytest.raises(UsageError, match=rf"000001\.xml.*{reason}"):
+        load_dataset(f"voc:{devkit}@2007/test")
+
+
+def test_an_annotation_that_is_a_folder_is_named(devkit):
+    path = next(devkit.rglob("000001.xml"))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageError, match=r"there is no file .*000001\.xml"):
         load_dataset(f"voc:{devkit}@2007/test")
 
 

@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 import supervision
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -185,7 +186,29 @@ def test_coco_by_hand(tmp_path):
         "label_score": 0.75,
         "score": 0.5,
     }
-    assert (second["id"], second["area"], second["segmentation"]) == (2, 6, [])
+    assert (second["id"], second["area"]) == (2, 6)
+    assert second["segmentation"] == [[0, 0, 0, 3, 2, 3, 2, 0]]  # no mask: the box, 2 wide, 3 high
+
+
+def test_every_coco_annotation_has_pixels_for_a_reader_of_masks(tmp_path):
+    # A second implementation reads outlines, also of boxes without a mask or with an empty one: by
+    # hand, a box from (10, 20) to (40, 40) covers 30 x 20 pixels. `pycocotools` fails on [].
+    found = [
+        localization("a.png", [[10, 20, 40, 40], [50, 50, 60, 70]], [7, None]),
+        localization("b.png", [[10, 20, 40, 40]], [7], mask=np.zeros((100, 200), bool)),
+    ]
+    (tmp_path / "images").mkdir()
+    for one in found:
+        Image.new("RGB", (200, 100)).save(tmp_path / "images" / one.image_id)
+    path = written("coco", found, tmp_path)
+    read = supervision.DetectionDataset.from_coco(
+        str(tmp_path / "images"), str(path), force_masks=True
+    )
+    masks = [detections.mask for _, _, detections in read]
+    # OpenCV's filled polygons include their edge, so a side has up to one pixel more.
+    assert 30 * 20 <= masks[0][0].sum() <= 31 * 21
+    assert 10 * 20 <= masks[0][1].sum() <= 11 * 21
+    assert 30 * 20 <= masks[1][0].sum() <= 31 * 21
 
 
 def test_yolo_by_hand(tmp_path):
@@ -201,6 +224,9 @@ def test_yolo_by_hand(tmp_path):
     )
     assert (folder / "labels/a/c.txt").read_text() == ""
     assert (folder / "classes.txt").read_text() == "crane\nobject\n"
+    config = yaml.safe_load((folder / "data.yaml").read_text())
+    assert config == {"train": "images", "val": "images", "names": ["crane", "object"]}
+    assert (folder / config["train"]).is_dir()  # its images go there
 
 
 def test_label_studio_by_hand(tmp_path):

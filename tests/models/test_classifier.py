@@ -1,4 +1,6 @@
 import copy
+from dataclasses import replace
+from pathlib import Path
 
 import networks
 import pytest
@@ -8,6 +10,7 @@ from torch import nn
 from gradbox.attribution.gradients import input_gradient
 from gradbox.errors import UsageError
 from gradbox.models.classifier import Classifier, imagenet1k_names, imagenet1k_wnids
+from gradbox.models.load import load_classifier
 
 NAMES = ("cat", "Dog", "crane", "crane")
 
@@ -139,3 +142,20 @@ def test_with_layer_overrides_and_none_keeps():
     classifier = networks.classifier(layer="features.4")
     assert classifier.with_layer(None).layer == "features.4"
     assert classifier.with_layer("features").layer == "features"
+
+
+def test_a_layer_that_is_not_there_is_refused_wherever_it_is_named():
+    message = r"no layer 'featurs' \(did you mean features"
+    with pytest.raises(UsageError, match=message):
+        networks.classifier(layer="featurs")
+    with pytest.raises(UsageError, match=message):
+        networks.classifier().with_layer("featurs")
+
+
+def test_the_text_of_a_classifier_is_one_line(assets: Path):
+    # The module's own text has a line for each of its layers.
+    classifier = load_classifier(str(assets / "models" / "squeezenet1_1.toml"), device="cpu")
+    assert len(repr(classifier.module).splitlines()) > 50
+    assert repr(replace(classifier, name="squeezenet")) == (
+        "<Classifier squeezenet: 1000 class names, input 224 x 224, torch.float32 on cpu>"
+    )

@@ -117,7 +117,12 @@ def test_a_card_of_a_known_network_keeps_its_input_and_takes_other_classes(folde
 
 
 def test_imagenets_classes_by_their_short_name(folder: Path):
-    card = '[model]\narchitecture = "net.py:build"\nclasses = "imagenet1k"'
+    card = """
+        [model]
+        architecture = "net.py:build"
+        arguments = {classes = 1000}
+        classes = "imagenet1k"
+        """
     classifier = load_card(folder, card)
     assert classifier.class_names == imagenet1k_names()
     assert classifier.class_index("n01440764") == classifier.class_index("tench") == 0
@@ -286,7 +291,7 @@ def test_without_timm_the_message_says_what_to_install(monkeypatch: pytest.Monke
         ),
         ("gradbox/smal", r"gradbox has no network 'smal' \(did you mean small"),
         ("gradbox/small", "has no weights of its own"),
-        ("resnet18", "give torchvision/NAME, timm/NAME, path/file.py:function or a model card"),
+        ("resnet18", "torchvision/NAME, timm/NAME, path/file.py:function or a model card"),
         ("", "cannot tell the model from ''"),
     ],
 )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,8 +63,9 @@ def test_boxes_do_not_depend_on_the_resolution_of_the_photo():
 
 def test_labels_and_lines_stay_inside_the_panel():
     # A box as large as the photo has no room for its label above; the margin has to stay white.
-    found = localization([[0, 0, 240, 120], [200, 0, 240, 10]])
-    sheet = picture(photo(), found, names=["a name that is much too long for it", "käfer"])
+    names = ("a name that is much too long for it", "käfer")
+    found = replace(localization([[0, 0, 240, 120], [200, 0, 240, 10]]), names=names)
+    sheet = picture(photo(), found)
     inside = np.zeros(sheet.shape[:2], bool)
     inside[Y : Y + 240, X : X + 480] = True
     inside[:Y] = True  # the caption
@@ -164,8 +167,8 @@ def test_no_box_gives_the_photo():
 
 
 def test_names_are_one_a_box():
-    with pytest.raises(ValueError, match="2 names for 1 boxes"):
-        picture(photo(), localization([[0, 0, 9, 9]]), names=["a", "b"])
+    with pytest.raises(ValueError, match="2 names, 1 boxes"):
+        replace(localization([[0, 0, 9, 9]]), names=("a", "b"))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from gradbox.boxes import iou
 from gradbox.geometry import Frame
 from gradbox.localization import Sample
 from gradbox.results.heatmaps import create_maps
+from gradbox.results.inputs import Input
 from gradbox.scores.wsol.maps import box_accuracies, wsol_scores
 
 
@@ -17,18 +18,20 @@ def stored(folder: Path, size: tuple[int, int], n: int = 6) -> tuple[Any, list[S
     """Maps of 56 x 56 that are 1 inside the true box of a 112 x 112 image and 0 outside."""
     rng = np.random.default_rng(0)
     ids = [f"{i}.png" for i in range(n)]
-    store = create_maps(folder, ids, {})
+    maps = []
     samples, truth = [], {}
     for image_id in ids:
         x, y, w, h = (int(v) for v in (*rng.integers(0, 20, 2), *rng.integers(16, 30, 2)))
         heatmap = np.zeros(size)
         heatmap[y : y + h, x : x + w] = 1.0
-        store.put(image_id, heatmap)
+        maps.append((image_id, Input(), heatmap))
         truth[image_id] = 2.0 * np.array([[x, y, x + w, y + h]], dtype=np.float64)
         mask = np.kron(heatmap, np.ones((2, 2))).astype(bool)
         samples.append(
             Sample(image_id=image_id, source="-", size=(112, 112), mask=lambda m=mask: m)
         )
+    with create_maps(folder, {}) as store:
+        store.put(maps)
     return store, samples, truth
 
 
@@ -57,8 +60,8 @@ def test_held_out_takes_each_halfs_threshold_from_the_other(tmp_path: Path) -> N
 
 def test_a_cropped_map_is_put_where_the_crop_was(tmp_path: Path) -> None:
     """The crop's map lies in the middle of the image: its box is the crop's in the frame."""
-    store = create_maps(tmp_path, ["a.png"], {})
-    store.put("a.png", np.pad(np.ones((28, 28)), 14))
+    with create_maps(tmp_path, {}) as store:
+        store.put([("a.png", Input(), np.pad(np.ones((28, 28)), 14))])
     truth = {"a.png": np.array([[56.0, 56.0, 168.0, 168.0]])}
     sample = Sample(image_id="a.png", source="-", size=(224, 224))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from threading import get_ident
 from typing import Any, Literal
 
 import torch
@@ -16,12 +17,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
-from gradbox.errors import UsageError, nearest
+from gradbox.errors import UsageError
 from gradbox.models.classifier import Classifier
+from gradbox.models.outputs import as_logits, check_outputs, described
 
 Rule = Literal["plain", "guided"]
+Hook = Callable[[nn.Module, Any, Any], Any]
+"""What torch calls after a module, with its input and output: see `register_forward_hook`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +83,14 @@ def forward(
     rule: Rule = "plain",
 ) -> Outputs:
     """One forward pass that records the outputs of `layers`; see `input_gradient`."""
-    modules = _named(classifier, layers)
+    modules = {name: classifier.submodule(name) for name in layers}
     if not head and not modules:
         raise ValueError("head=False needs at least one layer to stop at")
+    if modules or rule == "guided":
+        refuse_scripts(classifier)
     activations: dict[str, Tensor] = {}
 
-    def record(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    def record(name: str) -> Hook:
         def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
             if name in activations:
                 raise UsageError(
@@ -102,10 +107,11 @@ def forward(
     with differentiable(), ExitStack() as stack:
         x = images.detach().clone(memory_format=torch.preserve_format).requires_grad_()
         for name, module in modules.items():
-            stack.enter_context(_removed(module.register_forward_hook(record(name))))
+            stack.enter_context(_hooked(module, record(name)))
         guided = stack.enter_context(_GuidedReLUs()) if rule == "guided" else None
         with suppress(_Stop):
             logits = as_logits(classifier.module(x.clone()))  # its first layer may be in place
+            check_outputs(classifier, logits, len(x))
     if guided is not None and guided.count == 0:
         raise UsageError(_no_relu(classifier))
     return Outputs(x, logits, activations)
@@ -122,7 +128,8 @@ def scalars_of(target: Target, outputs: Outputs) -> Float[Tensor, "b"]:
     count = len(outputs.images)
     if not isinstance(scalars, Tensor) or scalars.shape != (count,):
         raise UsageError(
-            f"the target returned {_what(scalars)}: it gives one number per image, here ({count},)"
+            f"the target returned {described(scalars)}: it gives one number per image, here "
+            f"({count},)"
         )
     if not scalars.requires_grad:
         raise UsageError("the target does not depend on the images: there is nothing to derive")
@@ -146,18 +153,6 @@ def gradient(
     return result.float() / scale if half else result
 
 
-def as_logits(output: Any) -> Tensor:
-    """The (b, n_classes) logits of what a network returns: a tensor, a tuple or an object."""
-    if isinstance(output, (tuple, list)):
-        output = output[0]
-    logits = getattr(output, "logits", output)
-    if not isinstance(logits, Tensor) or logits.dim() != 2:
-        raise UsageError(
-            f"the network returned {_what(logits)}: a classifier returns (batch, classes)"
-        )
-    return logits
-
-
 @dataclass(frozen=True, eq=False)
 class Call:
     """One module's turn in a forward pass: its name, itself, and what it returned."""
@@ -168,7 +163,12 @@ class Call:
 
 
 def trace(classifier: Classifier, images: Float[Tensor, "b 3 h w"]) -> list[Call]:
-    """Every module call of one forward pass, in the order in which they end."""
+    """Every module call of one forward pass, in the order in which they end.
+
+    Raises:
+        UsageError: a part of the network is TorchScript.
+    """
+    refuse_scripts(classifier)
     calls: list[Call] = []
     with torch.no_grad(), ExitStack() as stack:
         for name, module in classifier.module.named_modules():
@@ -176,9 +176,24 @@ def trace(classifier: Classifier, images: Float[Tensor, "b 3 h w"]) -> list[Call
             def hook(module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
                 calls.append(Call(name, module, output))
 
-            stack.enter_context(_removed(module.register_forward_hook(hook)))
+            stack.enter_context(_hooked(module, hook))
         classifier.module(images)
     return calls
+
+
+def refuse_scripts(classifier: Classifier) -> None:
+    """Refuse TorchScript, which neither hooks nor swapped ReLUs reach into.
+
+    Raises:
+        UsageError: the network, or a part of it, is TorchScript.
+    """
+    for name, module in classifier.module.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            what = f"{name} of {classifier.name}" if name else classifier.name
+            raise UsageError(
+                f"{what} is TorchScript, whose layers and ReLUs cannot be looked into: wrap the "
+                "Python module that it was made of, or use 'sensitivity' with a class"
+            )
 
 
 class _Stop(Exception):  # noqa: N818 - a signal, not an error
@@ -192,28 +207,19 @@ def differentiable() -> Iterator[None]:
         yield
 
 
-def _what(value: object) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
-
-
 @contextmanager
-def _removed(handle: RemovableHandle) -> Iterator[None]:
+def _hooked(module: nn.Module, hook: Hook) -> Iterator[None]:
+    """With a forward hook that sees the passes of this thread alone: others may run the module."""
+    thread = get_ident()
+
+    def of_this_thread(module: nn.Module, inputs: Any, output: Any) -> Any:
+        return hook(module, inputs, output) if get_ident() == thread else None
+
+    handle = module.register_forward_hook(of_this_thread)
     try:
         yield
     finally:
         handle.remove()
-
-
-def _named(classifier: Classifier, layers: Sequence[str]) -> dict[str, nn.Module]:
-    modules = dict(classifier.module.named_modules())
-    for name in layers:
-        if name not in modules or not name:
-            top = ", ".join(child for child, _ in classifier.module.named_children())
-            raise UsageError(
-                f"{classifier.name} has no layer {name!r}{nearest(name, modules)}; the names start "
-                f"with {top}"
-            )
-    return {name: modules[name] for name in layers}
 
 
 def _no_relu(classifier: Classifier) -> str:

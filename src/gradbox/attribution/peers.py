@@ -1,7 +1,7 @@
 """Heat maps of other libraries, by their own code: captum, pytorch-grad-cam, torch-cam.
 
-They come with the extra `peers` and are imported when they are used. A peer works on the
-classifier's private module, whose parameters require no gradient, and takes its hooks away again.
+They come with the extra `peers` and are imported when they are used. A peer sets hooks that see
+every pass, so it works on a copy of the classifier's module of its own, one thread at a time.
 """
 
 import warnings
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gradbox.attribution.gradients import as_logits, differentiable
+from gradbox.attribution.gradients import differentiable, refuse_scripts
 from gradbox.attribution.heatmaps import Reduce, reduce_channels
 from gradbox.attribution.layers import Layer, last_convolutional_layer
 from gradbox.attribution.maps import MapMaker, MapsOfImage, label_maps, slots
@@ -27,8 +28,11 @@ from gradbox.attribution.targets import labels_to_locate
 from gradbox.errors import UsageError, nearest
 from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
+from gradbox.models.copying import private_copy
+from gradbox.models.outputs import as_logits, check_outputs
 
 Library = Literal["captum", "pytorch_grad_cam", "torchcam"]
+_ONE_AT_A_TIME = Lock()
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,12 @@ class PeerMaps:
     def _layer(self) -> Layer | None:
         return next(iter(self.options.layers(self.classifier)), None)
 
+    @cached_property
+    def _module(self) -> nn.Module:
+        if self.options.name in _SWAPS_RELUS:
+            refuse_scripts(self.classifier)
+        return private_copy(self.classifier.module)
+
     def maps(self, batch: Batch) -> Sequence[MapsOfImage]:
         """The maps of each image at input size, one for each class asked for, main class first.
 
@@ -94,6 +104,7 @@ class PeerMaps:
         images, module = self.classifier.normalize(batch.pixels), self.classifier.module
         with torch.no_grad():
             logits = as_logits(module(images))
+            check_outputs(self.classifier, logits, len(images))
         labels = labels_to_locate(logits, batch)
         heatmaps = []
         for asked in slots(labels):
@@ -108,9 +119,9 @@ class PeerMaps:
     ) -> Float[np.ndarray, "b h w"]:
         options, layer = self.options, self._layer
         run = _METHODS[options.library][options.name]
-        module = self.classifier.module
+        module = self._module
         inside = None if layer is None else module.get_submodule(layer.name)
-        with differentiable(), _quiet():
+        with _ONE_AT_A_TIME, differentiable(), _quiet():
             own = images.detach().clone(memory_format=torch.preserve_format).requires_grad_()
             values = run(
                 _library(options.library, options.name), module, inside, own, labels.clone()
@@ -191,6 +202,7 @@ _METHODS: Mapping[Library, Mapping[str, _Run]] = {
 _WITHOUT_LAYER = frozenset(
     name for name, run in _METHODS["captum"].items() if run is not _captum_layer
 )
+_SWAPS_RELUS = frozenset({"GuidedBackprop", "Deconvolution"})
 _MODULES: Mapping[Library, str] = {
     "captum": "captum.attr",
     "pytorch_grad_cam": "pytorch_grad_cam",

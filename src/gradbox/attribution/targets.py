@@ -61,7 +61,7 @@ def labels_to_locate(
     `logits` may be None only where no class is wanted.
 
     Raises:
-        UsageError: a class is given that the network does not have.
+        UsageError: a class is given that the network does not have, or more are wanted than it has.
     """
     if logits is None:
         return [given or (None,) for given in batch.labels]
@@ -71,11 +71,23 @@ def labels_to_locate(
             raise UsageError(f"class {label}: the network has {count} classes, from 0 on")
     if batch.selection == NO_CLASS:
         return [given or (None,) for given in batch.labels]
+    if None in batch.labels:
+        check_top(batch.selection, count)
     probabilities = logits.softmax(dim=1)
     return [
         select_labels(row, batch.selection) if given is None else given
         for row, given in zip(probabilities, batch.labels, strict=True)
     ]
+
+
+def check_top(selection: Selection, count: int) -> None:
+    """Refuse a selection of more than the `count` classes of a network.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if selection.top > count:
+        raise UsageError(f"top={selection.top}: the network has {count} classes")
 
 
 def top_labels(probabilities: Float[Tensor, "n"], count: int = 5) -> tuple[int, ...]:

@@ -18,8 +18,16 @@ def main() -> NoReturn:
     except UsageError as error:
         complain(str(error))
         code = 2
-    except (typer.Abort, KeyboardInterrupt):
-        code = 130
+    except OSError as error:  # a full disk, a folder taken away
+        place = f"{error.filename}: " if error.filename else ""
+        complain(f"{place}{error.strerror or error}; what was done is kept")
+        code = 2
+    except (typer.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # typer takes it for Ctrl-D
+            complain(f"a file ends too early: {error.__cause__}")
+            code = 2
+        else:
+            code = 130
     except Exception as error:
         if not _is_click_error(error):
             raise

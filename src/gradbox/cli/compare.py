@@ -6,7 +6,6 @@ import typer
 
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
-    close,
     show_comparison,
 )
 from gradbox.cli.grouped import grouped
@@ -15,14 +14,6 @@ from gradbox.cli.grouped import grouped
 @grouped
 def compare(
     dataset: opt.DatasetText,
-    model: Annotated[
-        list[str],
-        typer.Option(
-            help="torchvision/NAME, timm/NAME, path/file.py:function, or a model card; may be given"
-            " again.",
-            metavar="SPEC",
-        ),
-    ],
     run: Annotated[
         list[str],
         typer.Option(
@@ -32,6 +23,13 @@ def compare(
         ),
     ],
     out: opt.Out,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="As in `evaluate`, efficientnet_lite0 by default; may be given again.",
+            metavar="SPEC",
+        ),
+    ] = None,
     *,
     data: opt.ScoreOptions,
     loading: opt.ModelOptions,
@@ -46,18 +44,25 @@ def compare(
     wsolevaluation's protocol. The same call goes on where an interrupted one stopped, also with
     more runs.
     """
+    from gradbox.runs.comparison import MethodAndBox
     from gradbox.runs.comparison import compare as compare_runs
 
+    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    asked = [MethodAndBox.of(text) for text in run]
+    for one in asked:
+        opt.check_parts(one.method, one.box)
+    methods = [one.method for one in asked]
+    models: list[str | None] = [*model] if model else [None]
     report = compare_runs(
         opt.to_dataset(dataset),
-        [loading.classifier(one) for one in model],
+        [loading.classifier(one, methods=methods) for one in models],
         out,
         runs=run,
-        class_from=data.checked_class_from(),
-        part=data.part(),
+        class_from=class_from,
+        part=part,
         strict=not data.at_least,
-        running=how.running(),
+        running=running,
     )
-    assert report.metrics is not None
-    show_comparison(report.metrics)
-    close(report)
+    metrics = report.metrics
+    assert metrics is not None
+    how.close(report, lambda: show_comparison(metrics))

@@ -1,8 +1,10 @@
 """What the command line shows: progress, tables, complaints."""
 
+import json
 import logging
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +63,11 @@ def cell(text: str) -> str:
 def say(message: str) -> None:
     """One line of result."""
     out_console.print(shown(message), markup=False, highlight=False, soft_wrap=True)
+
+
+def hint(message: str) -> None:
+    """One line beside the result, on stderr: where something lies, what else there is."""
+    err_console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
@@ -189,15 +196,48 @@ def _with_interval(share: float, bounds: Sequence[float | None]) -> str:
     return text if low is None or high is None else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def close(report: Any) -> None:
+def show_classes(report: Any, most: int = 12) -> None:
+    """The classes that were found, most boxes first, and why images failed."""
+    if report.classes:
+        table = Table(title=f"boxes in {report.n_images - len(report.failures)} images")
+        for column in ("class", "boxes", "mean score"):
+            table.add_column(column, justify="left" if column == "class" else "right")
+        for name, (count, score) in list(report.classes.items())[:most]:
+            table.add_row(escape(name), str(count), f"{score:.2f}")
+        if len(report.classes) > most:
+            rest = [count for count, _ in list(report.classes.values())[most:]]
+            table.add_row(f"{len(rest)} more", str(sum(rest)), "")
+        out_console.print(table)
+    reasons = Counter(report.failures.values())
+    for reason, count in reasons.most_common(most) if len(reasons) < len(report.failures) else ():
+        say(f"{count} images failed: {reason}")
+
+
+def say_json(report: Any) -> None:
+    """What was done as one line of JSON."""
+    classes = {name: {"boxes": n, "mean_score": s} for name, (n, s) in report.classes.items()}
+    facts = {
+        "folder": str(report.folder),
+        "images": report.n_images,
+        "failures": dict(report.failures),
+        "gone": list(report.gone),
+        "classes": classes,
+        "metrics": report.metrics,
+    }
+    say(json.dumps(facts, ensure_ascii=False))
+
+
+def close(report: Any, *, quiet: bool) -> None:
     """Say what failed and where the results are; exit with 1 if some images failed."""
     for image, reason in report.failures.items():
         complain(f"{image}: {reason}")
-    done = report.n_images - len(report.failures)
-    out_console.print(
-        shown(f"{done} of {report.n_images} images done: {report.folder}"),
-        soft_wrap=True,
-        markup=False,
-    )
+    if report.gone:
+        warn(
+            f"{len(report.gone)} images of an earlier call are gone, such as {report.gone[0]}: "
+            "their lines are kept, and they are in no score and no other file"
+        )
+    if not quiet:
+        done = report.n_images - len(report.failures)
+        say(f"{done} of {report.n_images} images done: {report.folder}")
     if report.failures:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
-    close,
     show_scores,
 )
 from gradbox.cli.grouped import grouped
@@ -11,8 +10,8 @@ from gradbox.cli.grouped import grouped
 @grouped
 def evaluate(
     dataset: opt.DatasetText,
-    model: opt.Model,
     out: opt.Out,
+    model: opt.Model = None,
     method: opt.MethodSpec = "sensitivity",
     box: opt.BoxSpec = None,
     *,
@@ -29,18 +28,19 @@ def evaluate(
     """
     from gradbox import pipeline
 
+    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    opt.check_parts(method, box)
     report = pipeline.evaluate(
         opt.to_dataset(dataset),
-        loading.classifier(model),
+        loading.classifier(model, methods=[method]),
         out,
         method=method,
         box=box,
-        class_from=data.checked_class_from(),
-        part=data.part(),
+        class_from=class_from,
+        part=part,
         strict=not data.at_least,
-        running=how.running(),
+        running=running,
     )
-    assert report.metrics is not None
-    if report.metrics["n_units"]:
-        show_scores(report.metrics)
-    close(report)
+    metrics = report.metrics
+    assert metrics is not None
+    how.close(report, lambda: show_scores(metrics) if metrics["n_units"] else None)

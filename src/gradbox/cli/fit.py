@@ -16,10 +16,10 @@ from gradbox.cli.grouped import grouped
 @grouped
 def fit(
     dataset: opt.DatasetText,
-    model: opt.Model,
     out: Annotated[
         Path, typer.Option("--out", help="The regressor's file.", metavar="FILE.safetensors")
     ],
+    model: opt.Model = None,
     method: opt.MethodSpec = "sensitivity",
     box: Annotated[
         str,
@@ -44,15 +44,17 @@ def fit(
     from gradbox import pipeline
     from gradbox.grammar import Spec
 
+    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    opt.check_parts(method, box)
     regressor = pipeline.fit(
         opt.to_dataset(dataset),
-        loading.classifier(model),
+        loading.classifier(model, methods=[method]),
         out,
         box=box,
         method=method,
-        class_from=data.checked_class_from(),
-        part=data.part(),
-        running=how.running(),
+        class_from=class_from,
+        part=part,
+        running=running,
     )
     origin = regressor.origin
     penalty = "" if origin.penalty is None else f", penalty {origin.penalty:.3g}"

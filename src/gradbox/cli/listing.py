@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gradbox.attribution.layers import last_convolutional_layer, spatial_layers
 from gradbox.datasets import LOADERS
-from gradbox.datasets.layout import FORMS
+from gradbox.datasets.layout import ABOUT, FORMS
 from gradbox.errors import UsageError, nearest
 from gradbox.estimators import ESTIMATORS
 from gradbox.exports import FORMATS
@@ -28,7 +28,7 @@ def rows(what: str | None, model: str | None = None) -> Mapping[str, Rows]:
     short = {
         "methods": _parts(METHODS),
         "boxes": _parts(ESTIMATORS),
-        "datasets": [(FORMS.get(name, f"{name}:REST"),) for name in LOADERS],
+        "datasets": [(FORMS.get(name, f"{name}:REST"), ABOUT.get(name, "")) for name in LOADERS],
         "formats": [
             ("jsonl", "always written"),
             *_parts(FORMATS),

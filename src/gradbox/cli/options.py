@@ -1,20 +1,23 @@
 """The options that commands share: what they are called, what `--help` says, what they become."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gradbox.cli.console import track, warn
+from gradbox.cli.console import close, say_json, track, warn
 from gradbox.errors import UsageError
 
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
-        help="torchvision/NAME, timm/NAME, path/file.py:function, or a model card (TOML). A card or"
-        " a .py file runs the code it names.",
+        help="efficientnet_lite0 (the default; it knows ImageNet's 1000 classes and comes with the"
+        " extra `imagenet`), efficientnet_lite1, efficientnet_lite2, torchvision/NAME, timm/NAME,"
+        " path/file.py:function, or a model card (TOML). A card or a .py file runs the code it"
+        " names.",
         metavar="SPEC",
     ),
 ]
@@ -44,8 +47,10 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the results.", meta
 DatasetText = Annotated[
     str,
     typer.Argument(
-        help="csv:DIR, voc:DIR@2007/test, imagenet:DIR@val|loc|folders, cub:DIR,"
-        " coco:IMAGES@FILE.json, folder:DIR, scenes:N or path/file.py:NAME:REST",
+        help="csv:DIR (DIR/images, and DIR/boxes.csv with the columns"
+        " image,width,height,class,xmin,ymin,xmax,ymax), voc:DIR@2007/test,"
+        " imagenet:DIR@val|loc|folders, cub:DIR, coco:IMAGES@FILE.json, folder:DIR, scenes:N or"
+        " path/file.py:NAME:REST; see `gradbox list datasets`",
         metavar="DATASET",
     ),
 ]
@@ -70,13 +75,23 @@ class ModelOptions:
     device: Device = "auto"
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
 
-    def classifier(self, model: str) -> Any:
-        """The classifier of a --model."""
+    def classifier(self, model: str | None, methods: Sequence[str]) -> Any:
+        """The classifier of a --model, the built-in one without; a method has to use --layer."""
+        from gradbox.models.classifier import device_and_dtype
+        from gradbox.models.efficientnet_lite import DEFAULT_MODEL
         from gradbox.models.load import load_classifier
 
-        return load_classifier(
-            model, weights=self.weights, layer=self.layer, device=self.device, dtype=self.dtype
+        device_and_dtype(self.device, self.dtype)  # before the model is loaded
+        found = load_classifier(
+            model or DEFAULT_MODEL,
+            weights=self.weights,
+            layer=self.layer,
+            device=self.device,
+            dtype=self.dtype,
         )
+        if self.layer is not None:
+            _refuse_unused(self.layer, methods, found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -144,8 +159,7 @@ class RunOptions:
             batch_size=self.batch_size,
             workers=self.workers,
             overwrite=self.overwrite,
-            track=track,
-            **more,
+            **{"track": track, **more},
         )
 
 
@@ -160,10 +174,50 @@ class PictureOptions(RunOptions):
     save_maps: Annotated[
         Path | None, typer.Option(help="Also write the heat maps to this folder.", metavar="DIR")
     ] = None
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="When a run goes on: compare the hashes of all images, not only of those whose"
+            " size or time has changed.",
+        ),
+    ] = False
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry",
+            help="When a run goes on: try again every image that failed. What could not be read is"
+            " tried again in any case.",
+        ),
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Say what was done as one line of JSON, and nothing else."),
+    ] = False
 
     def running(self, **more: Any) -> Any:
-        """How to run, with pictures and maps."""
-        return super().running(pictures=self.pictures, save_maps=self.save_maps, **more)
+        """How to run, with pictures and maps, and whether that shows."""
+        from gradbox.progress import silent
+
+        if self.save_maps is not None:
+            _check_folder("--save-maps", self.save_maps)
+        return super().running(
+            pictures=self.pictures,
+            save_maps=self.save_maps,
+            verify=self.verify,
+            retry=self.retry,
+            track=silent if self.quiet or self.as_json else track,
+            **more,
+        )
+
+    def close(self, report: Any, show: Callable[[], None]) -> None:
+        """Say what was done, in words by `show`, or in JSON; exit with 1 if some images failed."""
+        if self.as_json:
+            say_json(report)
+        elif not self.quiet:
+            show()
+        close(report, quiet=self.quiet or self.as_json)
 
 
 @dataclass(frozen=True)
@@ -178,10 +232,55 @@ class FormatOptions(PictureOptions):
         ),
     ] = ""
 
+    def refuse_without_folder(self, *, masks: bool) -> None:
+        """Complain of an option that writes where there is no --out."""
+        asked = {
+            "--pictures": self.pictures,
+            "--save-maps": self.save_maps,
+            "--format": self.formats,
+            "--masks": masks,
+            "--overwrite": self.overwrite,
+        }
+        for option in (option for option, value in asked.items() if value):
+            raise UsageError(f"{option} needs a folder for the results: --out DIR")
+
     def running(self, **more: Any) -> Any:
         """How to run, with pictures, maps and formats."""
+        from gradbox.exports import FORMATS
+
         names = tuple(name for name in self.formats.split(",") if name not in ("", "jsonl"))
-        return super().running(formats=names, **more)
+        running = super().running(formats=names, **more)
+        for name in names:
+            FORMATS.get(name)  # what a file of the user's names is loaded now, not after the run
+        return running
+
+
+def _check_folder(option: str, path: Path) -> None:
+    there = next((one for one in (path, *path.parents) if one.exists()), None)
+    if there is not None and not there.is_dir():
+        raise UsageError(f"{option} {path}: {there} is a file: give a folder")
+
+
+def check_parts(method: str, box: str | None) -> None:
+    """Refuse a --method or --box that cannot be read, before a model is loaded."""
+    from gradbox.methods import to_estimator, to_method
+
+    to_method(method)
+    if box is not None:
+        estimator = to_estimator(box)
+        if not estimator.is_to_fit:
+            estimator.learned()
+
+
+def _refuse_unused(layer: str, methods: Sequence[str], classifier: Any) -> None:
+    from gradbox.methods import to_method
+
+    used = {one.name for text in methods for one in to_method(text).layers(classifier)}
+    if layer not in used:
+        raise UsageError(
+            f"--layer {layer}: {' and '.join(methods)} would not look into it: leave it out, or "
+            "use a method that looks into a layer, such as dam"
+        )
 
 
 def to_dataset(text: str) -> Any:

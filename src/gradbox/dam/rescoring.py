@@ -6,13 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torchvision.ops import roi_align
-from torchvision.transforms.functional import gaussian_blur
 
-from gradbox.attribution.gradients import as_logits
 from gradbox.attribution.targets import Score, class_score
 from gradbox.boxes import bounding
 from gradbox.models.classifier import Classifier
+from gradbox.models.outputs import as_logits
 
 Background = Literal["mean", "blur", "crop"]
 
@@ -67,6 +65,8 @@ def region_alone(
     inside = torch.from_numpy(masks).to(images.device)[:, None]
     if background == "mean":
         return images * inside  # the mean pixel is 0 after normalization
+    from torchvision.transforms.functional import gaussian_blur
+
     sigma = _BLUR * sum(images.shape[2:]) / 2
     return torch.where(
         inside, images, gaussian_blur(images, [2 * round(3 * sigma) + 1] * 2, [sigma] * 2)
@@ -76,6 +76,8 @@ def region_alone(
 def _enlarged(
     images: Float[Tensor, "n 3 h w"], masks: Bool[np.ndarray, "n h w"]
 ) -> Float[Tensor, "n 3 h w"]:
+    from torchvision.ops import roi_align
+
     boxes = torch.from_numpy(np.stack([bounding(mask) for mask in masks])).to(images)
     size = (images.shape[2], images.shape[3])
     return roi_align(images, list(boxes[:, None]), size, sampling_ratio=2, aligned=True)

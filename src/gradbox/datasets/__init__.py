@@ -4,8 +4,8 @@ The text of a data set is `KIND:REST`, split at the first `:`; most kinds split 
 `@`.
 """
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 from gradbox.datasets import coco, csv, cub, folder, imagenet, scenes, voc
 from gradbox.datasets.dataset import Dataset
@@ -45,7 +45,7 @@ def load_dataset(text: str) -> Dataset:
         kind = f"{kind}:{name}"
     if colon and kind in LOADERS:
         return LOADERS[kind](rest)
-    if Path(text).is_dir():
+    if os.path.isdir(text):
         raise UsageError(f"{text!r} does not say its kind: write folder:{text} or csv:{text}")
     raise UsageError(
         f"{text!r} is no data set{nearest(kind, LOADERS)}: write one of "

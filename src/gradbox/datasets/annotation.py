@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gradbox.boxes import Boxes
-from gradbox.datasets.layout import number
+from gradbox.datasets.layout import number, read_bytes, stated_size
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
 
@@ -30,9 +30,10 @@ def read(path: Path) -> Annotation:
     Raises:
         UsageError: the file is not XML, or an object lacks its name or a corner.
     """
+    content = read_bytes(path)
     try:
-        root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # also of its encoding
         raise UsageError(f"{path} is not an XML annotation ({error}); replace the file") from None
     objects = root.findall("object")
     corners = [
@@ -57,8 +58,4 @@ def _name(item: ElementTree.Element, path: Path) -> str:
 def _size(root: ElementTree.Element, path: Path) -> Size | None:
     if root.find("size") is None:
         return None
-    height, width = (
-        int(number(root.findtext(f"size/{side}"), f"{path}: {side}"))
-        for side in ("height", "width")
-    )
-    return (height, width) if height > 0 and width > 0 else None
+    return stated_size(root.findtext("size/height"), root.findtext("size/width"), str(path))

@@ -14,7 +14,18 @@ import numpy as np
 
 from gradbox.boxes import from_xywh
 from gradbox.datasets.dataset import Dataset, gather
-from gradbox.datasets.layout import divide, folder, images_under, number, read_text, shared
+from gradbox.datasets.layout import (
+    divide,
+    file,
+    folder,
+    images_under,
+    number,
+    read_text,
+    shared,
+    shortened,
+    stated_size,
+    words,
+)
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
 from gradbox.localization import Sample
@@ -30,34 +41,35 @@ def load(rest: str) -> Dataset:
             points to an image or category that does not exist.
     """
     text, name = divide("coco", rest)
-    root, path = folder("coco", text), Path(name).expanduser()
+    root, path = folder("coco", text), file(name)
     content = _read(path)
     images = _entries(content, "images", ("id", "file_name"), path)
     categories = _entries(content, "categories", ("id", "name"), path)
     annotations = _entries(content, "annotations", ("image_id", "category_id", "bbox"), path)
-    names = {entry["id"]: str(entry["name"]) for entry in categories}
-    known = {entry["id"] for entry in images}
+    known = _by_id(images, "file_name", f"{path}: images")
+    names = _by_id(categories, "name", f"{path}: categories")
     of_image: dict[Any, list[Entry]] = defaultdict(list)
     for i, entry in enumerate(annotations):
-        if entry["image_id"] not in known or entry["category_id"] not in names:
+        image, category = entry["image_id"], entry["category_id"]
+        if not (_is_id(image) and image in known and _is_id(category) and category in names):
             raise UsageError(
-                f"{path}: annotations[{i}] points to image {entry['image_id']!r} and category "
-                f"{entry['category_id']!r}, and the file does not list both; add the missing one"
+                f"{path}: annotations[{i}] points to image {shortened(image)} and category "
+                f"{shortened(category)}, and the file does not list both; add the missing one"
             )
         if not entry.get("iscrowd"):
-            of_image[entry["image_id"]].append(entry)
+            of_image[image].append(entry)
 
     def sample(image: Entry) -> Sample:
-        entries = of_image[image["id"]]
+        entries, image_id = of_image[image["id"]], image["file_name"]
         labels = tuple(names[entry["category_id"]] for entry in entries)
-        xywh = [_box(entry["bbox"], f"{path}: {image['file_name']}") for entry in entries]
+        xywh = [_box(entry["bbox"], f"{path}: {image_id}") for entry in entries]
         return Sample(
-            image_id=image["file_name"],
-            source=root / image["file_name"],
+            image_id=image_id,
+            source=root / image_id,
             boxes=from_xywh(np.array(xywh, dtype=np.float64).reshape(-1, 4)),
             labels=labels,
             label=shared(labels),
-            size=_size(image),
+            size=_size(image, f"{path}: {image_id}"),
         )
 
     return gather(
@@ -70,10 +82,15 @@ def load(rest: str) -> Dataset:
 
 
 def _read(path: Path) -> Entry:
+    text = read_text(path)
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise UsageError(f"{path} is not JSON ({error}); replace the file") from None
+    except ValueError:
+        raise UsageError(f"{path} holds a number of thousands of digits; mend it") from None
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply for COCO's format; mend it") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not in COCO's format: it has to hold one object {{...}}")
     return content
@@ -90,12 +107,29 @@ def _entries(content: Entry, name: str, keys: Sequence[str], path: Path) -> list
     return entries
 
 
+def _by_id(entries: Sequence[Entry], naming: str, where: str) -> dict[Any, str]:
+    """The text under `naming` of each entry, by its id: a number or text that no other has."""
+    names: dict[Any, str] = {}
+    for i, entry in enumerate(entries):
+        key = entry["id"]
+        if not _is_id(key) or key in names:
+            raise UsageError(
+                f"{where}[{i}]: the id {shortened(key)} is no number or text of its own; give one"
+            )
+        names[key] = words(entry[naming], f"{where}[{i}]: {naming}")
+    return names
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (int, float, str))
+
+
 def _box(bbox: Any, where: str) -> list[float]:
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise UsageError(f"{where}: bbox {bbox!r}: write [x, y, width, height]")
+        raise UsageError(f"{where}: bbox {shortened(bbox)}: write [x, y, width, height]")
     return [number(value, f"{where}: bbox") for value in bbox]
 
 
-def _size(image: Entry) -> Size | None:
+def _size(image: Entry, where: str) -> Size | None:
     height, width = image.get("height"), image.get("width")
-    return (int(height), int(width)) if height and width else None
+    return None if height is None or width is None else stated_size(height, width, where)

@@ -3,46 +3,28 @@
 `boxes.csv` has a line for each box, `image,width,height,class,xmin,ymin,xmax,ymax`: pixels of the
 upright image, origin top left, xmax and ymax exclusive. `meta.csv` has a line for each image; its
 column `label` is the class of the image. `masks/a.png` belongs to `images/a.jpg`. An image without
-a line has no boxes.
+a line has no boxes. What `exports.csv` does to keep a spreadsheet from running a cell is undone:
+an apostrophe before a class, `./` before an image.
 """
 
-import csv
-import io
 import math
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from gradbox.boxes import Boxes
 from gradbox.datasets.dataset import Dataset, gather
-from gradbox.datasets.layout import first_folder, folder, images_under, read_text, shared
-from gradbox.errors import UsageError
+from gradbox.datasets.layout import LARGEST_SIDE, first_folder, folder, images_under, shared
+from gradbox.datasets.table import Table, read_table, unguarded
 from gradbox.localization import Sample
 
 _NUMBERS = ("width", "height", "xmin", "ymin", "xmax", "ymax")
 _OUTSIDE = 1.0
 """Pixels by which a box may reach outside before it is an error and not a rounding."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Table:
-    path: Path
-    lines: Sequence[int]
-    cells: Mapping[str, Sequence[str]]
-
-    def refuse(self, bad: Bool[np.ndarray, "n"], reason: str) -> None:
-        if bad.any():
-            self.fail(int(np.argmax(bad)), reason)
-
-    def fail(self, row: int, reason: str) -> NoReturn:
-        image = self.cells["image"][row]
-        raise UsageError(f"{self.path}, line {self.lines[row]} ({image}): {reason}")
 
 
 def load(rest: str) -> Dataset:
@@ -53,11 +35,11 @@ def load(rest: str) -> Dataset:
     """
     directory = folder("csv", rest)
     root = first_folder("csv", directory / "images")
-    table = _read(directory / "boxes.csv", ("image", "class", *_NUMBERS))
+    table = read_table(directory / "boxes.csv", ("image", "class", *_NUMBERS))
     numbers = _checked(table)
     rows = defaultdict(list)
-    for row, image_id in enumerate(table.cells["image"]):
-        rows[image_id].append(row)
+    for row, cell in enumerate(table.cells["image"]):
+        rows[_image_id(cell)].append(row)
     present = set(images_under(root))
     labels = _image_labels(directory / "meta.csv")
     masks = directory / "masks"
@@ -65,7 +47,7 @@ def load(rest: str) -> Dataset:
 
     def sample(image_id: str) -> Sample:
         of_image = rows.get(image_id, [])
-        classes = tuple(table.cells["class"][row] for row in of_image)
+        classes = tuple(unguarded(table.cells["class"][row]) for row in of_image)
         mask = os.path.splitext(image_id)[0] + ".png"
         return Sample(
             image_id=image_id,
@@ -86,38 +68,21 @@ def _size(numbers: Float[np.ndarray, "6"]) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def _image_id(cell: str) -> str:
+    return PurePosixPath(cell).as_posix()
+
+
 def _image_labels(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    cells = _read(path, ("image",)).cells
-    return dict(zip(cells["image"], cells["label"], strict=True)) if "label" in cells else {}
+    table = read_table(path, ("image",))
+    table.check_keys()
+    image_ids = map(_image_id, table.cells["image"])
+    labels = table.cells.get("label", [""] * len(table.lines))
+    return dict(zip(image_ids, labels, strict=True))
 
 
-def _read(path: Path, columns: Sequence[str]) -> _Table:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    header = next(reader, [])
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise UsageError(
-            f"{path} has no column {', '.join(missing)}; its first line has to hold "
-            f"{','.join(columns)}, not {','.join(header)!r}"
-        )
-    lines, rows = [], []
-    for row in reader:
-        if not row:
-            continue
-        if len(row) != len(header):
-            raise UsageError(
-                f"{path}, line {reader.line_num}: {len(row)} cells under {len(header)} columns; "
-                "write one cell for each column"
-            )
-        lines.append(reader.line_num)
-        rows.append(row)
-    by_column = zip(*rows, strict=True) if rows else [()] * len(header)
-    return _Table(path=path, lines=lines, cells=dict(zip(header, by_column, strict=True)))
-
-
-def _checked(table: _Table) -> Float[np.ndarray, "n 6"]:
+def _checked(table: Table) -> Float[np.ndarray, "n 6"]:
     """The columns of `_NUMBERS`, all of them in range."""
     for name in ("image", "class"):
         table.refuse(np.array([not c for c in table.cells[name]], bool), f"no {name}; write one")
@@ -126,7 +91,7 @@ def _checked(table: _Table) -> Float[np.ndarray, "n 6"]:
         table.refuse(~np.isfinite(column), f"{name} is not a number; write one")
     size, boxes = numbers[:, :2], numbers[:, 2:]
     table.refuse(
-        np.any((size < 1) | (size != np.round(size)), axis=1),
+        np.any((size < 1) | (size != np.round(size)) | (size > LARGEST_SIDE), axis=1),
         "width and height have to be whole numbers of at least 1",
     )
     table.refuse(

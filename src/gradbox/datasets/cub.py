@@ -21,7 +21,7 @@ from gradbox.datasets.layout import (
     folder,
     images_under,
     number,
-    read_text,
+    read_lines,
 )
 from gradbox.errors import UsageError
 from gradbox.localization import Sample
@@ -91,5 +91,5 @@ def _masks(base: Path) -> dict[str, Path]:
 
 def _table(path: Path) -> dict[str, str]:
     """The lines `key rest` of a file, by key."""
-    pairs = (line.strip().partition(" ") for line in read_text(path).splitlines())
+    pairs = (line.strip().partition(" ") for line in read_lines(path))
     return {key: rest.strip() for key, _, rest in pairs if key}

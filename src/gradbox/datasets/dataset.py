@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gradbox.boxes import area, clip
-from gradbox.errors import UsageError
+from gradbox.errors import UsageError, expect
 from gradbox.localization import Sample
 
 ROUNDING = 0.02
@@ -29,6 +29,15 @@ class Dataset:
     class_names: tuple[str, ...]
     root: Path
     problems: tuple[str, ...] = ()
+
+
+def check_dataset(value: object) -> None:
+    """Refuse what is no data set.
+
+    Raises:
+        UsageError: it is something else, such as the text of a data set or a list of samples.
+    """
+    expect(value, Dataset, "make one with load_dataset('csv:DIR')")
 
 
 def gather(
@@ -76,6 +85,8 @@ def _check_ids(spec: str, image_ids: Sequence[str]) -> None:
             raise UsageError(f"{spec}: {image_id} is listed {count} times; list each image once")
         if image_id.startswith("/") or ".." in image_id.split("/"):
             raise UsageError(f"{spec}: {image_id} lies outside the images; write paths below them")
+        if "\0" in image_id or image_id == ".":
+            raise UsageError(f"{spec}: {image_id!r} can be no file; write the path of an image")
 
 
 def _inside(sample: Sample) -> Sample:

@@ -14,8 +14,6 @@ the image size that the annotator saw, which the XML states, so `@folders` reads
 annotated image and scales them.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
@@ -31,9 +29,9 @@ from gradbox.datasets.layout import (
     folder,
     images_under,
     number,
-    read_text,
     shared,
 )
+from gradbox.datasets.table import read_table
 from gradbox.errors import UsageError, nearest
 from gradbox.geometry import Size
 from gradbox.localization import Sample
@@ -88,10 +86,9 @@ def _loc(directory: Path, spec: str) -> Dataset:
     name = "LOC_val_solution.csv"
     beside = directory.resolve().parent / name
     path = beside if beside.is_file() and not (directory / name).is_file() else directory / name
-    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    if not {"ImageId", "PredictionString"} <= set(rows.fieldnames or ()):
-        raise UsageError(f"{path}: its first line has to be ImageId,PredictionString")
-    words = {row["ImageId"]: (row["PredictionString"] or "").split() for row in rows}
+    cells = read_table(path, ("ImageId", "PredictionString")).cells
+    pairs = zip(cells["ImageId"], cells["PredictionString"], strict=True)
+    words = {stem: text.split() for stem, text in pairs}
 
     def sample(image_id: str) -> Sample:
         of_image = words.get(PurePosixPath(image_id).stem, [])

@@ -8,6 +8,7 @@ neither. The foreground hides at most `composition.MOST_HIDDEN` of an object.
 
 import csv
 import functools
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,9 @@ SIZE: Size = (224, 224)
 
 Masks = Bool[np.ndarray, "n h w"]
 
-_SMALLEST = 48
+_SMALLEST, _LARGEST = 48, 4096
+_MOST = 1_000_000  # more names would not sort as their numbers do
+_MOST_OBJECTS = 1000
 _GREEN = (60, 255, 60)
 
 
@@ -59,9 +62,10 @@ def scene(seed: int, index: int, *, size: Size = SIZE, objects: int = 1) -> Scen
 
     Args:
         seed: 0 or more.
-        index: 0 or more.
-        size: (height, width) of the picture, 48 pixels or more each.
-        objects: there are 1 to this many, all numbers equally likely, where there is room.
+        index: 0 to 999,999.
+        size: (height, width) of the picture, 48 to 4096 pixels each.
+        objects: there are 1 to this many, all numbers equally likely, where there is room; 1000 at
+            most.
 
     Raises:
         UsageError: an argument is out of range.
@@ -114,8 +118,8 @@ def write(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty folder: name another or remove it")
-    if count < 1:
-        raise UsageError(f"count={count}: write 1 scene or more")
+    if not 1 <= count <= _MOST:
+        raise UsageError(f"count={count}: write 1 scene or more, {_MOST} at most")
     boxes: list[tuple[object, ...]] = [
         ("image", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
     ]
@@ -159,8 +163,8 @@ class _Options:
     objects: int = 1
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ValueError(f"count={self.count}: write how many, 1 or more, as in scenes:1000")
+        if not 1 <= self.count <= _MOST:
+            raise ValueError(f"count={self.count}: write how many, 1 to {_MOST}, as in scenes:1000")
         _check(self.seed, 0, (self.size, self.size), self.objects)
 
     def __str__(self) -> str:
@@ -230,14 +234,17 @@ def _plan(seed: int, index: int, size: Size, objects: int) -> Plan:
 
 
 def _check(seed: int, index: int, size: Size, objects: int) -> None:
-    for name, value, least in (
-        ("seed", seed, 0),
-        ("index", index, 0),
-        ("size", min(size), _SMALLEST),
-        ("objects", objects, 1),
+    for name, value, least, most in (
+        ("seed", seed, 0, math.inf),
+        ("index", index, 0, _MOST - 1),
+        ("size", min(size), _SMALLEST, _LARGEST),
+        ("size", max(size), _SMALLEST, _LARGEST),
+        ("objects", objects, 1, _MOST_OBJECTS),
     ):
         if value < least:
             raise UsageError(f"{name}={value} of a scene: write {least} or more")
+        if value > most:
+            raise UsageError(f"{name}={value} of a scene: write {most} or less")
 
 
 def _framed(shown: Scene) -> RGB:

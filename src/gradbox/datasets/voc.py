@@ -19,7 +19,7 @@ from gradbox.datasets.layout import (
     first_folder,
     folder,
     images_under,
-    read_text,
+    read_lines,
     shared,
 )
 from gradbox.errors import UsageError, nearest
@@ -64,7 +64,7 @@ def _stems(folder_of_splits: Path, split: str) -> Sequence[str]:
         raise UsageError(
             f"there is no split {path}{nearest(split, splits)}; splits: {', '.join(splits)}"
         )
-    return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
+    return [line.split()[0] for line in read_lines(path) if line.strip()]
 
 
 def _sample(image: Path, xml: Path, *, keep_difficult: bool) -> Sample:

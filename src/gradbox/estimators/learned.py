@@ -23,7 +23,7 @@ from gradbox.errors import UsageError
 from gradbox.estimators.estimator import Heatmaps, ScoredBoxes, one_each
 from gradbox.estimators.features import Features, map_features, n_features
 from gradbox.estimators.placing import place
-from gradbox.files import whole_file
+from gradbox.files import hash_bytes, whole_file
 from gradbox.geometry import Frame
 
 FORMAT = "gradbox.regressor"
@@ -197,6 +197,13 @@ class Regressor:
     @property
     def _arrays(self) -> dict[str, np.ndarray]:
         return {name: getattr(self, name) for name in ("weights", "bias", "mean", "scale")}
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what it computes with."""
+        return hash_bytes(
+            b"".join(np.ascontiguousarray(a).tobytes() for a in self._arrays.values())
+        )
 
     @property
     def grid(self) -> int | None:

@@ -13,7 +13,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
-from scipy.linalg import cho_factor, cho_solve
 
 from gradbox.errors import UsageError
 
@@ -290,6 +289,8 @@ def _solve_moments(
 def _solve_penalized(
     matrix: Float[np.ndarray, "k k"], values: Float[np.ndarray, "k 4"], penalty: float
 ) -> Float[np.ndarray, "k 4"]:
+    from scipy.linalg import cho_factor, cho_solve
+
     penalized = matrix.copy()
     penalized[np.diag_indices_from(penalized)] += penalty
     return cho_solve(cho_factor(penalized, overwrite_a=True), values)

@@ -1,17 +1,18 @@
 """Predictions in the formats of other tools: one file a format.
 
 An exporter reads localizations once, writes below a folder, and gives back the path it wrote. Image
-ids are written as they are, relative to the folder of the images; no image is copied.
+ids are written as they are, relative to the folder of the images; no image is copied. Where a
+format cannot hold a character of a name, its escape stands there (`classes.printable`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gradbox.exports import coco, csv, labelstudio, voc, yolo
 from gradbox.localization import Localization
 from gradbox.registry import Registry
 
-__all__ = ["FORMATS", "Exporter"]
+__all__ = ["FORMATS", "Exporter", "check_formats"]
 
 Exporter = Callable[[Iterable[Localization], Callable[[int | None], str], Path], Path]
 """From localizations, the name of each label (None: no class) and the folder to write below."""
@@ -26,3 +27,17 @@ FORMATS: Registry[Exporter] = Registry(
         "yolo": yolo.write,
     },
 )
+
+_CHECKS: Mapping[str, Callable[[Iterable[str]], None]] = {"voc": voc.check, "yolo": yolo.check}
+"""The formats that cannot hold every set of images."""
+
+
+def check_formats(formats: Iterable[str], image_ids: Sequence[str]) -> None:
+    """Refuse images that one of the formats cannot hold, before there is anything to export.
+
+    Raises:
+        UsageError: which images, and why.
+    """
+    for name in formats:
+        if name in _CHECKS:
+            _CHECKS[name](image_ids)

@@ -23,7 +23,8 @@ def write(
     """`coco.json`: left, top, width, height of each box in pixels, with its scores.
 
     Ids count from 1, those of the categories in the order in which labels are met. The mask of the
-    main box becomes polygons without their holes, and its pixels the area.
+    main box becomes polygons without their holes, and its pixels the area. A box without a mask is
+    its own polygon.
     """
     path = out / "coco.json"
     categories: dict[int | None, int] = {}
@@ -59,7 +60,7 @@ def write(
 def _annotations(found: Localization) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """The label of each box and what does not depend on other images."""
     for i, (left, top, right, bottom) in enumerate(found.boxes.tolist()):
-        mask = found.mask if i == 0 else None
+        mask = found.mask if i == 0 and found.mask is not None and found.mask.any() else None
         width, height = right - left, bottom - top
         yield (
             found.labels[i],
@@ -67,7 +68,13 @@ def _annotations(found: Localization) -> Iterator[tuple[int | None, dict[str, An
                 "bbox": [left, top, width, height],
                 "area": width * height if mask is None else int(mask.sum()),
                 "iscrowd": 0,
-                "segmentation": [] if mask is None else outlines(mask),
+                # As pycocotools does itself: on a missing or empty outline its `annToMask` fails,
+                # and detectron2 drops a box whose list is empty.
+                "segmentation": (
+                    [[left, top, left, bottom, right, bottom, right, top]]
+                    if mask is None
+                    else outlines(mask)
+                ),
                 "label_score": found.label_scores[i],
                 "score": found.scores[i],
             },

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from gradbox.datasets.table import guarded
 from gradbox.files import whole_file
 from gradbox.localization import Localization
 
@@ -19,14 +20,17 @@ def write(
     """`boxes.csv`: a line for each box, in pixels, xmax and ymax exclusive, at full precision.
 
     `class` is the name and `label` the index, empty without a class. An image without a box has no
-    line.
+    line. What a spreadsheet would take for a formula is guarded: an image by `./`, which changes no
+    path, a class by an apostrophe, which the data set leaves out again.
     """
     path = out / "boxes.csv"
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = csv.writer(stream)  # its usual line end: with another, "\r" would not be quoted
         writer.writerow(COLUMNS)
         for found in localizations:
             height, width = found.size
+            is_safe = guarded(found.image_id) == found.image_id
+            image = found.image_id if is_safe else f"./{found.image_id}"
             for box, label, *scores in zip(
                 found.boxes.tolist(),
                 found.labels,
@@ -34,5 +38,6 @@ def write(
                 found.scores,
                 strict=True,
             ):
-                writer.writerow([found.image_id, width, height, names(label), *box, label, *scores])
+                name = guarded(names(label))
+                writer.writerow([image, width, height, name, *box, label, *scores])
     return path

@@ -8,10 +8,21 @@ import numpy as np
 from jaxtyping import Int
 
 from gradbox.boxes import Boxes
-from gradbox.exports.folders import whole_folder, write_beside
+from gradbox.exports.classes import printable
+from gradbox.exports.folders import check_files, whole_folder, write_beside
 from gradbox.localization import Localization
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_SUFFIX = ".xml"
+
+
+def check(image_ids: Iterable[str]) -> None:
+    """Refuse images that would have the same file.
+
+    Raises:
+        UsageError: two images differ in their suffix only, or one has another's file as a folder.
+    """
+    check_files(image_ids, _SUFFIX)
 
 
 def write(
@@ -22,7 +33,7 @@ def write(
     Every box has at least one pixel. The format has no place for scores.
 
     Raises:
-        UsageError: two images differ in their suffix only.
+        UsageError: what `check` refuses.
     """
     folder = out / "voc"
     with whole_folder(folder / "Annotations") as annotations:
@@ -30,7 +41,7 @@ def write(
             tree = _annotation(found, names)
             ElementTree.indent(tree)
             text = ElementTree.tostring(tree, encoding="unicode") + "\n"
-            write_beside(annotations, found.image_id, ".xml", text)
+            write_beside(annotations, found.image_id, _SUFFIX, text)
     return folder
 
 
@@ -57,4 +68,4 @@ def _pixels(boxes: Boxes, height: int, width: int) -> Int[np.ndarray, "n 4"]:
 
 def _add(parent: ElementTree.Element, **children: object) -> None:
     for tag, value in children.items():
-        ElementTree.SubElement(parent, tag).text = str(value)
+        ElementTree.SubElement(parent, tag).text = printable(str(value))

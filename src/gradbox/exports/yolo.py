@@ -1,16 +1,28 @@
 """The label files of YOLO, as Ultralytics and Darknet read them."""
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from gradbox.boxes import centers
-from gradbox.exports.classes import distinct_names
-from gradbox.exports.folders import whole_folder, write_beside
+from gradbox.exports.classes import distinct_names, printable
+from gradbox.exports.folders import check_files, whole_folder, write_beside
 from gradbox.files import write_text
 from gradbox.localization import Localization
+
+_SUFFIX = ".txt"
+
+
+def check(image_ids: Iterable[str]) -> None:
+    """Refuse images that would have the same file.
+
+    Raises:
+        UsageError: two images differ in their suffix only, or one has another's file as a folder.
+    """
+    check_files(image_ids, _SUFFIX)
 
 
 def write(
@@ -19,10 +31,11 @@ def write(
     """`yolo/labels/*.txt`: class, centre and size of each box as shares; `data.yaml` names classes.
 
     Classes count from 0 in the order in which labels are met; `classes.txt` has their names too. To
-    train, put or link the images as `yolo/images`. The format has no place for scores.
+    train, put or link the images into `yolo/images`, which is empty at first. The format has no
+    place for scores.
 
     Raises:
-        UsageError: two images differ in their suffix only.
+        UsageError: what `check` refuses.
     """
     folder = out / "yolo"
     classes: dict[int | None, int] = {}
@@ -36,10 +49,16 @@ def write(
                 f"{number} {x:.8f} {y:.8f} {w:.8f} {h:.8f}\n"
                 for number, (x, y, w, h) in zip(numbers, shares.tolist(), strict=True)
             ]
-            write_beside(labels, found.image_id, ".txt", "".join(lines))
-    listed = distinct_names(classes, names)
+            write_beside(labels, found.image_id, _SUFFIX, "".join(lines))
+    listed = distinct_names(classes, lambda label: printable(names(label)))
     write_text(folder / "classes.txt", "".join(f"{name}\n" for name in listed))
     # A JSON list is a YAML list, and its quotes protect any name.
     quoted = json.dumps(listed, ensure_ascii=False)
-    write_text(folder / "data.yaml", f"train: images\nval: images\nnames: {quoted}\n")
+    images = folder / "images"  # both keys have to name a folder that is there
+    if not os.path.lexists(images):
+        images.mkdir()
+    write_text(
+        folder / "data.yaml",
+        f"# Put or link the images into images/.\ntrain: images\nval: images\nnames: {quoted}\n",
+    )
     return folder

@@ -28,13 +28,14 @@ IMAGE_SUFFIXES = frozenset(
 """Lower-case suffixes of the files that are taken from a folder."""
 
 
-def find_images(paths: Sequence[Path]) -> list[Sample]:
+def find_images(paths: Sequence[Path], *, apart_from: Path | None = None) -> list[Sample]:
     r"""One sample for each file given and each image in each folder given, subfolders included.
 
     Folders are read in sorted order, without hidden files and folders, and without following links
     to folders; a file is taken whatever its suffix. An image id is relative to the folder given, or
     to the folder of the file given; for several paths, to their common parent; bytes of a name that
-    are no UTF-8 are written as `\xff`. An image that is reached twice is taken once.
+    are no UTF-8 are written as `\xff`. An image that is reached twice is taken once. What lies in
+    the folder `apart_from`, the results, is no input.
 
     Raises:
         UsageError: no path, a path that does not exist, or a folder without images.
@@ -48,15 +49,19 @@ def find_images(paths: Sequence[Path]) -> list[Sample]:
     root = os.path.commonpath(starts)
     found: dict[str, Sample] = {}
     for path in paths:
-        for file in _images_in(path) if path.is_dir() else [path]:
+        for file in _images_in(path, apart_from) if path.is_dir() else [path]:
             name = Path(os.path.relpath(os.path.abspath(file), root)).as_posix()
             image_id = os.fsencode(name).decode("utf-8", "backslashreplace")
             found.setdefault(image_id, Sample(image_id=image_id, source=file))
     return list(found.values())
 
 
-def _images_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path, apart_from: Path | None) -> list[Path]:
+    results = None if apart_from is None else apart_from.resolve()
+
     def shown(file: Path) -> bool:
+        if results is not None and file.resolve().is_relative_to(results):
+            return False
         return not any(part.startswith(".") for part in file.relative_to(folder).parts)
 
     suffixed = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)

@@ -1,6 +1,7 @@
 """From an upright RGB image to the network's input, and the `Frame` that leads back."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -10,10 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from gradbox.boxes import Box, clip
+from gradbox.errors import UsageError
 from gradbox.geometry import Frame, Size
 from gradbox.localization import RGB
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+LARGEST_INPUT = 4096
+"""Pixels of a side: one VGG layer on such an input takes 4 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +41,10 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if min(self.size) < 1 or (self.resize != "squash" and self.resize < 1):
             raise ValueError(f"size {self.size} and resize {self.resize!r} must be positive")
-        if self.scale <= 0:
-            raise ValueError(f"scale {self.scale} must be positive")
+        if max(self.size) > LARGEST_INPUT:
+            raise UsageError(f"size {self.size}: a side has at most {LARGEST_INPUT} pixels")
+        if not (self.scale > 0 and all(map(isfinite, (self.scale, *self.mean, *self.std)))):
+            raise ValueError(f"scale {self.scale} must be positive, mean and std finite")
         if len(self.mean) != 3 or len(self.std) != 3 or not all(self.std):
             raise ValueError(f"mean {self.mean} and std {self.std} are three numbers, std not 0")
 

@@ -1,6 +1,5 @@
 """Any image classifier in one shape: a private copy of the module, its input, its class names."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,8 +10,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from gradbox.errors import UsageError, nearest
+from gradbox.errors import UsageError, expect, nearest
 from gradbox.images.preprocessing import Preprocessing
+from gradbox.models.copying import private_copy
 from gradbox.models.weights import hash_weights
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -43,6 +43,17 @@ class Classifier:
     device: torch.device
     dtype: torch.dtype
 
+    def __post_init__(self) -> None:
+        if self.layer is not None:
+            self.submodule(self.layer)
+
+    def __repr__(self) -> str:
+        height, width = self.preprocessing.size
+        return (
+            f"<Classifier {self.name}: {len(self.class_names)} class names, input {height} x "
+            f"{width}, {self.dtype} on {self.device}>"
+        )
+
     @classmethod
     def wrap(
         cls,
@@ -59,16 +70,17 @@ class Classifier:
     ) -> "Classifier":
         """Take a module as a classifier; it keeps its parameters, flags, hooks and device.
 
-        On the same device, with the same dtype and layout, the weights are shared, not copied.
+        On the same device, with the same dtype and layout, the weights are shared, not copied. Your
+        hooks do not run on the copy, and what `torch.compile` made of a module is left out.
 
         Raises:
-            UsageError: an unknown device or dtype, or one that does not go with the other.
+            UsageError: no module or one that cannot be copied, an unknown device or dtype, or one
+                that does not go with the other, or a layer that the module does not have.
         """
-        place, kind = find_device(device), _dtype(dtype)
-        if kind == torch.float16 and place.type == "cpu":
-            raise UsageError("--dtype float16 is slow and coarse on a cpu: use float32 or bfloat16")
+        expect(module, nn.Module, "a model by name is load_classifier('torchvision/resnet50')")
+        place, kind = device_and_dtype(device, dtype)
         with torch.inference_mode(False):  # what is made in that mode cannot be differentiated
-            own = _private_copy(module).to(place, kind)
+            own = private_copy(module).to(place, kind)
             if memory_format == "channels_last":
                 own = own.to(memory_format=torch.channels_last)
         return cls(
@@ -98,6 +110,21 @@ class Classifier:
         on_device = pixels.to(self.device, non_blocking=True)
         values = self.preprocessing.normalize(on_device, self.dtype)
         return values.contiguous(memory_format=self._memory_format)
+
+    def submodule(self, name: str) -> nn.Module:
+        """The part of the network that has this name.
+
+        Raises:
+            UsageError: none has it; the nearest names are offered.
+        """
+        modules = {known: module for known, module in self.module.named_modules() if known}
+        if name not in modules:
+            top = ", ".join(child for child, _ in self.module.named_children())
+            raise UsageError(
+                f"{self.name} has no layer {name!r}{nearest(name, modules)}; the names start with "
+                f"{top}"
+            )
+        return modules[name]
 
     def with_layer(self, layer: str | None) -> "Classifier":
         """The same classifier with another layer to look into; None changes nothing."""
@@ -141,37 +168,17 @@ class Classifier:
 
 def imagenet1k_wnids() -> tuple[str, ...]:
     """The 1000 WordNet ids of ImageNet-1k in the usual class order."""
-    text = (
-        resources.files("gradbox.models").joinpath("data/imagenet1k_wnids.txt").read_text("utf-8")
-    )
-    return tuple(text.split())
+    return _data_lines("imagenet1k_wnids.txt")
 
 
 def imagenet1k_names() -> tuple[str, ...]:
     """The 1000 class names of ImageNet-1k in the usual order, as torchvision writes them."""
-    from torchvision.models import ResNet18_Weights
-
-    return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+    return _data_lines("imagenet1k_names.txt")
 
 
-def _private_copy(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that shares the tensors but neither flags nor hooks."""
-    shared: dict[int, object] = {}
-    for parameter in module.parameters():
-        shared[id(parameter)] = nn.Parameter(_shared(parameter), requires_grad=False)
-    for buffer in module.buffers():
-        shared[id(buffer)] = _shared(buffer)
-    try:
-        return copy.deepcopy(module, shared).eval()
-    except (RuntimeError, TypeError) as error:
-        raise UsageError(
-            f"the module cannot be copied ({error}); gradbox works on a copy so that yours stays "
-            "as it is: remove old-style weight norm, locks and other things that do not copy"
-        ) from error
-
-
-def _shared(tensor: Tensor) -> Tensor:
-    return tensor.clone() if tensor.is_inference() else tensor.detach()
+def _data_lines(name: str) -> tuple[str, ...]:
+    text = resources.files("gradbox.models").joinpath("data", name).read_text("utf-8")
+    return tuple(text.removesuffix("\n").split("\n"))
 
 
 def find_device(text: str) -> torch.device:
@@ -197,7 +204,26 @@ def find_device(text: str) -> torch.device:
     return device
 
 
-def _dtype(text: str) -> torch.dtype:
-    if text not in DTYPES:
-        raise UsageError(f"unknown dtype {text!r}{nearest(text, DTYPES)}: use {', '.join(DTYPES)}")
-    return DTYPES[text]
+def device_and_dtype(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
+    """Where and in what numbers is computed.
+
+    Raises:
+        UsageError: an unknown device or dtype, or one that does not go with the other.
+    """
+    place = find_device(device)
+    if dtype not in DTYPES:
+        known = ", ".join(DTYPES)
+        raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}: use {known}")
+    if dtype == "float16" and place.type == "cpu":
+        raise UsageError("--dtype float16 is slow and coarse on a cpu: use float32 or bfloat16")
+    return place, DTYPES[dtype]
+
+
+def check_classifier(value: object) -> None:
+    """Refuse what is no classifier.
+
+    Raises:
+        UsageError: it is something else, such as the name of a model or a bare module.
+    """
+    made = "load_classifier('torchvision/resnet50') or, of a module, Classifier.wrap(module)"
+    expect(value, Classifier, f"make one with {made}")

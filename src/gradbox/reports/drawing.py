@@ -7,7 +7,6 @@ from pathlib import Path
 from textwrap import shorten
 
 import cv2
-import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -37,7 +36,6 @@ def picture(
     localization: Localization,
     *,
     frame: Frame | None = None,
-    names: Sequence[str] = (),
     truth: Boxes = _NO_BOXES,
     region_columns: int = 5,
 ) -> UInt8[np.ndarray, "H W 3"]:
@@ -52,19 +50,13 @@ def picture(
         rgb: the upright photo, at any resolution.
         localization: what was found, in pixels of the original.
         frame: how the original became the network input; without one the maps cover all of it.
-        names: class names, one a box; without them the class index is written.
         truth: true boxes in pixels of the original.
         region_columns: regions side by side.
-
-    Raises:
-        ValueError: a number of names that is not the number of boxes.
     """
-    if names and len(names) != len(localization.boxes):
-        raise ValueError(f"{len(names)} names for {len(localization.boxes)} boxes: one each a box")
     view = _view(rgb, localization.size, frame, SIDE)
     small = _view(rgb, localization.size, frame, 3 * SIDE // max(region_columns, 3))
     regions = _regions(localization)
-    rows = [list(_main_panels(view, localization, _texts(localization, names), truth))]
+    rows = [list(_main_panels(view, localization, _texts(localization), truth))]
     for start in range(0, len(regions), region_columns):
         part = list(enumerate(regions, start=1))[start : start + region_columns]
         rows += [
@@ -72,6 +64,14 @@ def picture(
             [_blob_panel(small, number, region) for number, region in part],
         ]
     return _sheet(rows)
+
+
+def contact_sheet(
+    pictures: Sequence[tuple[str, np.ndarray]], *, columns: int = 2
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Pictures (h, w, 3) uint8 RGB of any size side by side, each under its caption."""
+    panels = [_Panel(caption, Image.fromarray(rgb)) for caption, rgb in pictures]
+    return _sheet([panels[start : start + columns] for start in range(0, len(panels), columns)])
 
 
 def save_picture(path: Path, rgb: RGB) -> None:
@@ -152,7 +152,7 @@ def _regions(localization: Localization) -> list[Region]:
     ]
 
 
-def _texts(localization: Localization, names: Sequence[str]) -> list[str]:
+def _texts(localization: Localization) -> list[str]:
     """What stands at each box: its number where there are several, then 'name 0.83 · 0.61'."""
     texts = []
     for i, (label, probability, score) in enumerate(
@@ -160,7 +160,8 @@ def _texts(localization: Localization, names: Sequence[str]) -> list[str]:
     ):
         words = [str(i + 1)] if len(localization.boxes) > 1 else []
         if label is not None:
-            name = shorten(names[i], _NAME, placeholder="…") if names else str(label)
+            named = localization.names[i] if localization.names else None
+            name = shorten(named or str(label), _NAME, placeholder="…")
             words.append(f"{name} {probability:.2f}")
         texts.append(" · ".join([*words, f"{score:.2f}"]))
     return texts
@@ -239,6 +240,8 @@ def _labelled(image: Image.Image, boxes: Boxes, texts: Sequence[str]) -> Image.I
 
 def _glowing(view: _View, heatmap: Float[np.ndarray, "h w"]) -> Image.Image:
     """The grey photo under the positive part of a map, brightest from its 99.5 % quantile on."""
+    import matplotlib
+
     positive = np.maximum(view.heatmap(heatmap), 0.0)
     top = np.quantile(positive, 0.995) or positive.max() or 1.0
     values = np.minimum(positive / top, 1.0)
@@ -293,4 +296,6 @@ def _font() -> ImageFont.FreeTypeFont:
 
 def _font_path() -> str:
     """A font with more than Latin letters: supervision's and Pillow's own have no others."""
+    import matplotlib
+
     return str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))

@@ -1,44 +1,72 @@
-"""The heat maps of a whole data set on disk: float16, memory-mapped, resumable.
+"""The heat maps of a whole data set on disk: float16, memory-mapped, in parts.
 
-`maps.npy` is (n, h, w) float16 with each map's maximum at 1, `scales.npy` (n,) float32 what to
-multiply it with (0 for a map that is zero, NaN for an image without one: it failed), `maps.json`
-names the images in order and says how the maps were made. The first map gives the size of all.
-While they are being written the arrays end in `.partial.npy`.
+`maps.json` says how the maps were made and of what size they are; each part (`results.parts`) holds
+some of them as a `.npy` of (n, h, w) float16 with each map's maximum at 1, and for each a line with
+its image, what it depends on, and its scale: what to multiply it with, 0 for a map of zeros. The
+first map gives the size of all. A store of version 0.1, `maps.npy` with `scales.npy`, is read.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float16, Float32
+from jaxtyping import Float
 
 from gradbox.errors import UsageError
 from gradbox.files import write_json
+from gradbox.results.inputs import Input
+from gradbox.results.lock import held
+from gradbox.results.parts import array_of, read_parts, write_part
+
+HEADER = "maps.json"
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Where a map stands, its scale, and what it depends on."""
+
+    file: Path
+    row: int
+    scale: float
+    input: Input | None
 
 
 @dataclass(eq=False)
 class MapStore:
-    """Maps by number or image id; `open_maps` reads a finished store, `create_maps` starts one.
+    """Maps by image id; `open_maps` reads a store, `create_maps` starts one or goes on.
 
-    `maps` and `scales` are None until the first map gives their size; `about` says how they are
-    made.
+    `size` is (height, width) of all, None until the first map gives it.
     """
 
     path: Path
-    images: Mapping[str, int]
-    maps: Float16[np.ndarray, "n h w"] | None
-    scales: Float32[np.ndarray, "n"] | None
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any]
+    size: tuple[int, int] | None = None
+    _rows: dict[str, _Row] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self._rows)
 
-    def has(self, image_id: str) -> bool:
-        """Whether the map of this image is there."""
-        return self.scales is not None and not np.isnan(self.scales[self.images[image_id]])
+    @property
+    def images(self) -> Sequence[str]:
+        """The images whose map is there."""
+        return list(self._rows)
+
+    def has(self, image_id: str, needed: Input | None = None) -> bool:
+        """Whether the map of this image is there, made of the same file for the same classes."""
+        row = self._rows.get(image_id)
+        if row is None or needed is None or row.input is None:
+            return row is not None
+        before = row.input
+        return (before.asked, before.bytes, before.mtime_ns) == (
+            needed.asked,
+            needed.bytes,
+            needed.mtime_ns,
+        )
 
     def __getitem__(self, image_id: str) -> Float[np.ndarray, "h w"]:
         """One map as float32, at its own scale.
@@ -46,104 +74,132 @@ class MapStore:
         Raises:
             KeyError: there is no such image, or it has no map.
         """
-        row = self.images[image_id]
-        if self.maps is None or self.scales is None or np.isnan(self.scales[row]):
+        if image_id not in self._rows:
             raise KeyError(f"{image_id} has no map")
-        return self.maps[row].astype(np.float32) * self.scales[row]
+        row = self._rows[image_id]
+        maps = np.load(row.file, mmap_mode="r")
+        return maps[row.row].astype(np.float32) * np.float32(row.scale)
 
-    def put(self, image_id: str, heatmap: Float[np.ndarray, "h w"]) -> None:
-        """Write one map; the first one gives the size of all.
+    def put(self, maps: Sequence[tuple[str, Input, Float[np.ndarray, "h w"]]]) -> None:
+        """Write the maps of some images as one part; the first map gives the size of all.
 
         Raises:
-            UsageError: the map has another size.
+            UsageError: a map has another size.
         """
-        if self.maps is None or self.scales is None:
-            self._start(heatmap.shape[0], heatmap.shape[1])
-        assert self.maps is not None
-        assert self.scales is not None
-        if self.maps.shape[1:] != heatmap.shape:
+        if not maps:
+            return
+        stored, records = [], []
+        for image_id, needed, heatmap in maps:
+            self._check_size((heatmap.shape[0], heatmap.shape[1]))
+            top = max(float(heatmap.max()), 0.0)
+            stored.append((heatmap / top if top > 0 else np.zeros_like(heatmap)).astype(np.float16))
+            records.append({"image": image_id, "scale": top, "input": needed.to_json()})
+        path = write_part(self.path, records, np.stack(stored))
+        self._rows.update(_rows_of(path, records))
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        if self.size is None:
+            self.size = size
+            write_json(self.path / HEADER, {"format": FORMAT, "size": list(size), **self.about})
+        if self.size != size:
             raise UsageError(
-                f"{self.path} holds maps of {_size(self.maps.shape[1:])} and this one is of "
-                f"{_size(heatmap.shape)}: give each size a --save-maps of its own"
+                f"{self.path} holds maps of {_as_text(self.size)} and this one is of "
+                f"{_as_text(size)}: give each size a --save-maps of its own"
             )
-        row, top = self.images[image_id], float(heatmap.max())
-        self.maps[row] = heatmap / top if top > 0 else 0.0
-        self.scales[row] = max(top, 0.0)
-
-    def finish(self) -> None:
-        """Give the arrays their final names; without a map there is nothing to keep."""
-        for array, name in ((self.maps, "maps"), (self.scales, "scales")):
-            if array is None:
-                continue
-            if isinstance(array, np.memmap):
-                array.flush()
-            _partial(self.path, name).replace(self.path / f"{name}.npy")
-
-    def _start(self, height: int, width: int) -> None:
-        count = len(self.images)
-        self.maps = _array(_partial(self.path, "maps"), (count, height, width), np.float16)
-        is_new = not _partial(self.path, "scales").exists()
-        self.scales = _array(_partial(self.path, "scales"), (count,), np.float32)
-        if is_new:
-            self.scales[:] = np.nan
-        header = {"size": [height, width], **self.about, "images": list(self.images)}
-        write_json(self.path / "maps.json", header)
 
 
+@contextmanager
 def create_maps(
-    path: Path,
-    images: Sequence[str],
-    about: Mapping[str, Any],
-    *,
-    rebuilt: Callable[[str], str] = str,
-) -> MapStore:
-    """A store for the maps of these images, or the unfinished one that is there for the same.
+    path: Path, about: Mapping[str, Any], *, rebuilt: Callable[[str], str] = str
+) -> Iterator[MapStore]:
+    """Hold a store of maps: a new one, or the one that is there for the same method and model.
 
     `rebuilt` gives the present text of a `method` that another version wrote.
 
     Raises:
-        UsageError: the folder holds maps that were made otherwise.
+        UsageError: the folder holds maps that were made otherwise, another call holds it, or
+            nothing can be written there.
     """
-    store = MapStore(path, {image: row for row, image in enumerate(images)}, None, None, about)
-    path.mkdir(parents=True, exist_ok=True)
-    described = path / "maps.json"
-    if not described.exists():
-        return store
-    header = json.loads(described.read_text("utf-8"))
-    height, width = header.pop("size")
-    if "method" in header:
-        header["method"] = rebuilt(header["method"])
-    if header != {**about, "images": list(images)}:
-        raise UsageError(f"{path} holds maps that were made otherwise: give another --save-maps")
-    if (path / "maps.npy").exists():
-        for name in ("maps", "scales"):
-            (path / f"{name}.npy").replace(_partial(path, name))
-    store._start(height, width)
-    return store
+    with held(path):
+        if not (path / HEADER).exists():
+            yield MapStore(path, about)
+            return
+        header = _read_header(path)
+        if header.pop("format", None) != FORMAT:
+            raise UsageError(
+                f"{path} holds maps of another version of gradbox, which are read but not gone on "
+                "with: give another --save-maps"
+            )
+        height, width = header.pop("size")
+        if "method" in header:
+            header["method"] = rebuilt(header["method"])
+        if header != json.loads(json.dumps(about)):
+            raise UsageError(
+                f"{path} holds maps that were made otherwise: give another --save-maps"
+            )
+        yield MapStore(path, about, (height, width), _read_rows(path))
 
 
 def open_maps(path: Path) -> MapStore:
-    """A finished store, memory-mapped read-only.
+    """The maps that are there, memory-mapped read-only.
 
     Raises:
-        UsageError: there is none, or it is unfinished.
+        UsageError: there is none.
     """
-    if not (path / "maps.npy").exists() or not (path / "scales.npy").exists():
+    if not (path / HEADER).exists():
+        raise UsageError(f"{path} holds no maps: make them with --save-maps {path}")
+    header = _read_header(path)
+    height, width = header.pop("size")
+    is_old = header.pop("format", None) is None
+    rows = _read_old_rows(path, header.pop("images", [])) if is_old else _read_rows(path)
+    if not rows:
         raise UsageError(f"{path} holds no finished maps: make them with --save-maps {path}")
-    images = json.loads((path / "maps.json").read_text("utf-8"))["images"]
-    maps, scales = (np.load(path / f"{name}.npy", mmap_mode="r") for name in ("maps", "scales"))
-    return MapStore(path, {image: row for row, image in enumerate(images)}, maps, scales)
+    return MapStore(path, header, (height, width), rows)
 
 
-def _size(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
+def _read_header(path: Path) -> dict[str, Any]:
+    try:
+        header: dict[str, Any] = json.loads((path / HEADER).read_text("utf-8"))
+        height, width = header["size"]
+        assert height > 0 < width
+    except (ValueError, TypeError, KeyError, AssertionError, OSError) as error:
+        raise UsageError(f"{path / HEADER} is damaged: give another --save-maps") from error
+    return header
 
 
-def _partial(path: Path, name: str) -> Path:
-    return path / f"{name}.partial.npy"
+def _read_rows(path: Path) -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
+    for part, records in read_parts(path):
+        if _is_whole(array_of(part), len(records)):
+            rows.update(_rows_of(part, records))
+    return rows
 
 
-def _array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    if path.exists():
-        return np.load(path, mmap_mode="r+")
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+def _is_whole(array: Path, count: int) -> bool:
+    try:
+        return len(np.load(array, mmap_mode="r")) == count
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _rows_of(part: Path, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, _Row]]:
+    for i, record in enumerate(records):
+        needed = Input.from_json(record["input"])
+        yield record["image"], _Row(array_of(part), i, record["scale"], needed)
+
+
+def _read_old_rows(path: Path, images: Sequence[str]) -> dict[str, _Row]:
+    """What version 0.1 wrote once it was finished; an image without a map has the scale NaN."""
+    array = path / "maps.npy"
+    try:
+        scales = np.load(path / "scales.npy")
+    except (OSError, ValueError, EOFError):
+        return {}
+    if not _is_whole(array, len(images)) or len(scales) != len(images):
+        return {}
+    pairs = enumerate(zip(images, scales.tolist(), strict=True))
+    return {image: _Row(array, i, s, None) for i, (image, s) in pairs if not np.isnan(s)}
+
+
+def _as_text(size: tuple[int, int]) -> str:
+    return " x ".join(map(str, size))

@@ -1,7 +1,7 @@
 """The lines of `predictions.jsonl`: what was found, written and read back."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,8 @@ from gradbox.errors import ImageError
 from gradbox.geometry import Mask
 from gradbox.localization import Found, Localization
 
-Naming = Callable[[int], str]
 
-
-def to_line(image_id: str, found: Found, naming: Naming, *, masks: bool = False) -> dict[str, Any]:
+def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, Any]:
     """One line of `predictions.jsonl`: one image, its boxes rounded to a thousandth of a pixel."""
     if isinstance(found, ImageError):
         return {"image": image_id, "error": str(found)}
@@ -26,7 +24,7 @@ def to_line(image_id: str, found: Found, naming: Naming, *, masks: bool = False)
         "height": height,
         "boxes": np.round(found.boxes, 3).tolist(),
         "labels": list(found.labels),
-        "names": [None if label is None else naming(label) for label in found.labels],
+        "names": list(found.names),
         "label_scores": [round(score, 6) for score in found.label_scores],
         "scores": [round(score, 6) for score in found.scores],
     }
@@ -62,6 +60,7 @@ def from_line(line: Mapping[str, Any], *, masks: bool = False) -> Found:
         labels=tuple(line["labels"]),
         label_scores=tuple(line["label_scores"]),
         scores=tuple(line["scores"]),
+        names=tuple(line["names"]),
         peaks=tuple(None if p is None else tuple(p) for p in line.get("peaks", ())),
         top_labels=tuple(line.get("top_labels", ())),
         blank=line.get("blank", False),

@@ -1,12 +1,18 @@
-"""A run's folder on disk: `run.json`, `predictions.jsonl` and `images.sha256`.
+"""A run's folder on disk: `run.json`, `predictions.jsonl`, `images.jsonl` and `images.sha256`.
 
-While a run goes on its lines are added to files that end in `.partial`; they get their final names
-when every image has its line. The same call into the same folder goes on where it stopped.
+While a run goes on each batch is a part of its own (`results.parts`); when every image has its line
+they are gathered in `predictions.jsonl`, and what each line depends on in `images.jsonl`. A line
+counts only with its entry there, so whatever is damaged or cut off is made again. The same call
+into the same folder does what is new or has changed; an image that is gone keeps its line, after
+those of the images that are there.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,72 +20,164 @@ from platform import python_version
 from typing import Any
 
 from gradbox.errors import UsageError
-from gradbox.files import hash_file, write_json
-from gradbox.results.predictions import read_predictions
+from gradbox.files import hash_file, whole_file, write_json
+from gradbox.localization import Found, Sample
+from gradbox.results.inputs import Input
+from gradbox.results.lock import LOCK, held
+from gradbox.results.parts import from_bytes, read_parts, remove_parts, to_bytes, write_part
+from gradbox.results.predictions import from_line
 
 PREDICTIONS = "predictions.jsonl"
+INPUTS = "images.jsonl"
 HASHES = "images.sha256"
 RUN = "run.json"
-_PARTIAL = ".partial"
+FORMAT = 2
+"""Counts the layouts of the folder; version 0.1 wrote none."""
+
+_STAGING = ".new"
+_MOVING = ".moving"
+_FILES = (PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.html", "pictures")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A line that was written, where it stands, its CRC-32, and what it depends on."""
+
+    input: Input
+    file: Path
+    start: int
+    end: int
+    checksum: int
+    is_error: bool
+
+    def line(self) -> dict[str, Any]:
+        with self.file.open("rb") as stream:
+            stream.seek(self.start)
+            record = from_bytes(stream.read(self.end - self.start))
+        assert record is not None
+        line: dict[str, Any] = record.get("line", record)
+        return line
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run; make it with `open_run`."""
+    """The folder of one run, held against other calls; make it with `open_run`.
+
+    `path` is where the run writes: its folder, or a hidden one in it for a run that replaces
+    another and takes its place only when it is finished.
+    """
 
     path: Path
     run: Mapping[str, Any]
+    samples: list[Sample] = field(default_factory=list)
 
     @property
     def predictions(self) -> Path:
         """The finished `predictions.jsonl`."""
         return self.path / PREDICTIONS
 
-    @cached_property
-    def done(self) -> frozenset[str]:
-        """The images that have their line from an earlier, interrupted run of the same call."""
-        if self.predictions.exists():
-            return frozenset(image for image, _ in read_predictions(self.predictions))
-        partial = self._partial(PREDICTIONS)
-        if not partial.exists():
-            return frozenset()
-        _drop_torn_line(partial)
-        _drop_torn_line(self._partial(HASHES))
-        return frozenset(image for image, _ in read_predictions(partial))
-
     @property
     def facts(self) -> dict[str, Any]:
         """What `run.json` says."""
-        facts: dict[str, Any] = json.loads((self.path / RUN).read_text("utf-8"))
-        return facts
+        return _read_json(self.path / RUN)
+
+    @property
+    def gone(self) -> list[str]:
+        """Images that have a line but are not among those of this call."""
+        here = {sample.image_id for sample in self.samples}
+        return [image_id for image_id in self._entries if image_id not in here]
 
     @property
     def hashes(self) -> dict[str, str]:
-        """The SHA-256 of each image of a finished run that could be read, by image id."""
-        lines = (self.path / HASHES).read_text("utf-8").splitlines()
-        return {image: digest for digest, image in (line.split("  ", 1) for line in lines)}
+        """The SHA-256 of each image of this call that could be read, by image id."""
+        entries = ((s.image_id, self._entries.get(s.image_id)) for s in self.samples)
+        return {i: e.input.sha256 for i, e in entries if e is not None and e.input.sha256}
 
-    def append(self, lines: Iterable[Mapping[str, Any]], hashes: Mapping[str, str]) -> None:
-        """Add lines, and the SHA-256 of their images, to the unfinished files."""
-        with self._partial(HASHES).open("a", encoding="utf-8") as stream:
-            stream.writelines(f"{digest}  {image}\n" for image, digest in hashes.items())
-        with self._partial(PREDICTIONS).open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    def results(self, *, masks: bool = False) -> Iterator[tuple[str, Found]]:
+        """The results of this call's images, in their order; masks only if asked for."""
+        for sample in self.samples:
+            line = self._entries[sample.image_id].line()
+            yield sample.image_id, from_line(line, masks=masks)
+
+    def has(self, image_id: str) -> bool:
+        """Whether an image has its line."""
+        return image_id in self._entries
+
+    def check(
+        self, samples: Iterable[Sample], inputs: Mapping[str, Input], *, verify: bool, retry: bool
+    ) -> None:
+        """Take these images as those of the call, and forget the lines that no longer hold.
+
+        What could not be read is tried again, what failed otherwise only for `retry`.
+        """
+        self.samples[:] = samples
+        for sample in self.samples:
+            entry = self._entries.get(sample.image_id)
+            if entry is None:
+                continue
+            before, now = entry.input, inputs[sample.image_id]
+            again = entry.is_error and (retry or before.sha256 is None)
+            if again or not now.is_as_before(before, sample, verify=verify):
+                del self._entries[sample.image_id]
+            elif now.bytes is not None and now.mtime_ns != before.mtime_ns:
+                moved = replace(now, sha256=before.sha256)
+                self._entries[sample.image_id] = replace(entry, input=moved)
+
+    def append(self, lines: Sequence[tuple[Input, Mapping[str, Any]]]) -> None:
+        """Write the lines of some images, and what they depend on, as one part."""
+        records = [
+            {"image": line["image"], "input": needed.to_json(), "line": line}
+            for needed, line in lines
+        ]
+        for name, entry in _entries_of_part(write_part(self.path, records)):
+            self._entries[name] = entry
 
     def finish(self, **facts: Any) -> None:
-        """Give the files their final names and write `run.json` with what is known at the end."""
-        for name in (HASHES, PREDICTIONS):
-            if self._partial(name).exists():
-                self._partial(name).replace(self.path / name)
+        """Gather the parts in the final files, and write `run.json` with what is known now."""
+        order = [sample.image_id for sample in self.samples] + self.gone
+        if order:
+            self._gather(order)
         images = hash_file(self.path / HASHES) if (self.path / HASHES).exists() else None
-        write_json(
-            self.path / RUN, {**self.run, "images_sha256": images, **facts, "finished": True}
+        facts = {**self.run, "images_sha256": images, **facts, "finished": True}
+        write_json(self.path / RUN, facts)
+
+    def _gather(self, order: Sequence[str]) -> None:
+        """Write the final files; those that hold what they should stay as they are."""
+        entries = {image_id: self._entries[image_id] for image_id in order}
+        with whole_file(self.path / INPUTS) as inputs, whole_file(self.path / HASHES) as hashes:
+            if list(self._entries) != order or not self._is_gathered():
+                with whole_file(self.predictions) as lines, lines.open("wb") as out:
+                    out.writelines(to_bytes(entry.line()) for entry in entries.values())
+                entries = dict(_entries_of_lines(self.predictions, entries))
+            with inputs.open("wb") as about, hashes.open("wb") as digests:
+                for image_id, entry in entries.items():
+                    about.write(
+                        to_bytes(
+                            {"image": image_id, "line": entry.checksum, **entry.input.to_json()}
+                        )
+                    )
+                    if entry.input.sha256:
+                        digests.write(_as_sha256sum(entry.input.sha256, image_id))
+        remove_parts(self.path, [path for path, _ in read_parts(self.path)])
+        self.__dict__["_entries"] = entries
+
+    def _is_gathered(self) -> bool:
+        """Whether the predictions hold these lines and nothing else."""
+        if any(entry.file != self.predictions for entry in self._entries.values()):
+            return False
+        return self.predictions.stat().st_size == sum(
+            entry.end - entry.start for entry in self._entries.values()
         )
 
-    def _partial(self, name: str) -> Path:
-        return self.path / (name + _PARTIAL)
+    @cached_property
+    def _entries(self) -> dict[str, _Entry]:
+        entries = dict(_final_entries(self.path))
+        for path, _ in read_parts(self.path):
+            entries.update(_entries_of_part(path))
+        return entries
 
 
+@contextmanager
 def open_run(
     path: Path,
     call: Mapping[str, Any],
@@ -88,38 +186,45 @@ def open_run(
     overwrite: bool,
     rebuilt: Callable[[str], str] = str,
     resumable: bool = True,
-) -> RunFolder:
-    """The folder for a run: a new one, or the one of an interrupted run of the same call.
+) -> Iterator[RunFolder]:
+    """Hold the folder for a run: a new one, or the one of an earlier run of the same call.
 
     Args:
         path: the folder.
         call: what makes a call the same, ready for JSON.
         about: what else `run.json` says.
-        overwrite: start anew where the folder holds another call's run or other files.
+        overwrite: start anew where the folder holds another call's run or other files. The run that
+            is there stays until the new one is finished.
         rebuilt: from a `method` or `box` that another version wrote to its present text.
         resumable: whether equal calls are the same at all; where not, a run is never gone on with.
 
     Raises:
-        UsageError: the folder holds something else and `overwrite` is not given.
+        UsageError: the folder holds something else and `overwrite` is not given, another call holds
+            it, or nothing can be written there.
     """
-    run = {"call": dict(call), **about, "versions": versions(), "finished": False}
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is a file: --out takes a folder")
-    if overwrite:
-        _clear(path)
-    elif (path / RUN).exists():
-        _check_same(path, call, rebuilt)
-        if not resumable:
-            raise UsageError(
-                f"{path} holds a run of {call['method']} already, and whether that is the same "
-                "cannot be told: it is no dataclass; give another --out, or --overwrite"
-            )
-    elif path.exists() and any(path.iterdir()):
-        raise UsageError(f"{path} holds other files: give another --out, or --overwrite")
-    path.mkdir(parents=True, exist_ok=True)
-    if not (path / RUN).exists():
-        write_json(path / RUN, run)
-    return RunFolder(path, run)
+    run = {"format": FORMAT, "call": dict(call), **about, "versions": versions(), "finished": False}
+    with held(path):
+        _take_place(path)
+        _clean(path)
+        target = path
+        if overwrite and any(_visible(path)):
+            target = path / _STAGING
+            if not _goes_on(target, call, rebuilt, resumable=resumable):
+                shutil.rmtree(target, ignore_errors=True)
+        elif (path / RUN).exists():
+            _check_same(path, call, rebuilt)
+            if not resumable:
+                raise UsageError(
+                    f"{path} holds a run of {call['method']} already, and whether that is the same "
+                    "cannot be told: it is no dataclass; give another --out, or --overwrite"
+                )
+        elif any(_visible(path)):
+            raise UsageError(f"{path} holds other files: give another --out, or --overwrite")
+        target.mkdir(exist_ok=True)
+        if not (target / RUN).exists():
+            write_json(target / RUN, run)
+        yield RunFolder(target, run)
+        _take_place(path)
 
 
 def versions() -> dict[str, str]:
@@ -128,8 +233,93 @@ def versions() -> dict[str, str]:
     return {"python": python_version(), **{name: version(name) for name in packages}}
 
 
+def _final_entries(path: Path) -> Iterator[tuple[str, _Entry]]:
+    """Those lines of the gathered files that are as they were written."""
+    if not (path / PREDICTIONS).exists() or not (path / INPUTS).exists():
+        return
+    needed: dict[str, tuple[int, Input]] = {}
+    with (path / INPUTS).open("rb") as stream:
+        for raw in stream:
+            record = from_bytes(raw)
+            if record is not None and {"image", "line"} <= record.keys():
+                image_id, checksum = record.pop("image"), record.pop("line")
+                needed[image_id] = checksum, Input.from_json(record)
+    start = 0
+    with (path / PREDICTIONS).open("rb") as stream:
+        for raw in stream:
+            line, end = from_bytes(raw), start + len(raw)
+            image_id = line.get("image") if line is not None else None
+            checksum, known = needed.get(image_id or "", (None, Input()))
+            if line is not None and image_id is not None and checksum == zlib.crc32(raw):
+                yield (
+                    image_id,
+                    _Entry(known, path / PREDICTIONS, start, end, checksum, "error" in line),
+                )
+            start = end
+
+
+def _entries_of_lines(path: Path, entries: Mapping[str, _Entry]) -> Iterator[tuple[str, _Entry]]:
+    """The same entries where they stand now, a line each in this order."""
+    start = 0
+    with path.open("rb") as stream:
+        for (image_id, entry), raw in zip(entries.items(), stream, strict=True):
+            end = start + len(raw)
+            yield (
+                image_id,
+                replace(entry, file=path, start=start, end=end, checksum=zlib.crc32(raw)),
+            )
+            start = end
+
+
+def _entries_of_part(path: Path) -> Iterator[tuple[str, _Entry]]:
+    content = path.read_bytes()
+    start = content.index(b"\n") + 1
+    for raw in content[start:].splitlines(keepends=True):
+        record = json.loads(raw)
+        entry = _Entry(
+            Input.from_json(record["input"]),
+            path,
+            start,
+            start + len(raw),
+            zlib.crc32(raw),
+            "error" in record["line"],
+        )
+        yield record["image"], entry
+        start += len(raw)
+
+
+def _as_sha256sum(digest: str, name: str) -> bytes:
+    """A line as `sha256sum` writes it, which escapes names that would break a line."""
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    line = f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+    return line.encode("utf-8", "surrogateescape")
+
+
+def _visible(path: Path) -> Iterator[Path]:
+    return (one for one in path.iterdir() if not one.name.startswith("."))
+
+
+def _goes_on(
+    path: Path, call: Mapping[str, Any], rebuilt: Callable[[str], str], *, resumable: bool
+) -> bool:
+    """Whether an unfinished run of the same call is there."""
+    if not resumable or not (path / RUN).exists():
+        return False
+    try:
+        _check_same(path, call, rebuilt)
+    except UsageError:
+        return False
+    return True
+
+
 def _check_same(path: Path, call: Mapping[str, Any], rebuilt: Callable[[str], str]) -> None:
-    before = json.loads((path / RUN).read_text("utf-8")).get("call", {})
+    run = _read_json(path / RUN)
+    if run.get("format") != FORMAT:
+        raise UsageError(
+            f"{path} holds a run of another version of gradbox, which is read but not gone on with:"
+            " give another --out, or --overwrite"
+        )
+    before = dict(run.get("call", {}))
     for part in ("method", "box"):
         if isinstance(before.get(part), str):
             before[part] = rebuilt(before[part])
@@ -143,18 +333,68 @@ def _check_same(path: Path, call: Mapping[str, Any], rebuilt: Callable[[str], st
         )
 
 
-def _clear(path: Path) -> None:
-    names = [PREDICTIONS, HASHES, RUN, "metrics.json", "report.html"]
-    for name in [*names, *(name + _PARTIAL for name in names)]:
-        (path / name).unlink(missing_ok=True)
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise UsageError(
+            f"{path} is damaged ({error}): give another --out, or --overwrite"
+        ) from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} is damaged (no object): give another --out, or --overwrite")
+    return content
 
 
-def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that a kill left unfinished."""
-    if not path.exists():
+def _take_place(path: Path) -> None:
+    """Let a finished run that replaces another take its place; a kill meanwhile is made good.
+
+    Files of the former run go first; the mark says that they are gone, so that a second try does
+    not take those of the new run for them.
+    """
+    staging = path / _STAGING
+    if not (staging / RUN).exists():
+        if staging.is_dir() and (staging / _MOVING).exists():
+            shutil.rmtree(staging)
         return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole != len(content):
-        with path.open("r+b") as stream:
-            stream.truncate(whole)
+    if not _read_json(staging / RUN).get("finished"):
+        return
+    if not (staging / _MOVING).exists():
+        for name in _written(path):
+            _remove(path / name)
+        (staging / _MOVING).touch()
+    for one in sorted(staging.iterdir(), key=lambda one: one.name == RUN):
+        if one.name not in (_MOVING, LOCK):
+            _move(one, path / one.name)
+    shutil.rmtree(staging)
+
+
+def _written(path: Path) -> list[str]:
+    """The names that the run in this folder has written."""
+    try:
+        more = _read_json(path / RUN).get("files", [])
+    except UsageError:
+        more = []
+    return [*_FILES, RUN, *more]
+
+
+def _move(one: Path, target: Path) -> None:
+    """Put a file or folder in its place; a folder that is there keeps what is not replaced."""
+    if one.is_dir() and target.is_dir():
+        for child in list(one.iterdir()):
+            _move(child, target / child.name)
+        return
+    _remove(target)
+    one.rename(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _clean(path: Path) -> None:
+    """Remove what a killed call left unfinished: nobody else is at work here."""
+    for stray in [*path.glob(".*.partial"), *path.glob("*/.*.partial"), *path.glob(".*.replaced")]:
+        _remove(stray)

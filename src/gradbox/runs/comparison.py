@@ -1,23 +1,26 @@
 """`compare`: several methods, and ways to a box, on the same images, in one table."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from gradbox.datasets import Dataset
-from gradbox.errors import UsageError
+from gradbox.errors import UsageError, expect
 from gradbox.estimators import ESTIMATORS
+from gradbox.exports import check_formats
 from gradbox.files import hash_bytes, write_json
 from gradbox.grammar import Spec
-from gradbox.localization import ClassFrom
+from gradbox.localization import ClassFrom, Sample
 from gradbox.methods import METHODS, ready, ready_maps, to_estimator
-from gradbox.models.classifier import Classifier
+from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.reports.report import write_report
-from gradbox.results.run_folder import open_run
-from gradbox.runs.evaluation import Evaluation, Part, Protocol, prepare, without_twins
+from gradbox.results.run_folder import RUN, open_run
+from gradbox.runs.evaluation import Evaluation, Part, Protocol, file_hashes, prepare, without_twins
 from gradbox.runs.execution import Job, Report, Running, finish, run
 from gradbox.runs.fitting import fit
 from gradbox.runs.gallery import gallery
@@ -86,6 +89,7 @@ def compare(
     running = protocol.run_by(running or Running())
     asked = [MethodAndBox.of(given) for given in runs]
     _check(asked, part, classifiers)
+    check_formats(running.formats, [s.image_id for s in part.of(dataset.samples) if len(s.boxes)])
     call = {
         "command": "compare",
         "dataset": dataset.spec,
@@ -103,27 +107,31 @@ def compare(
         "strict": strict,
     }
     typed = [as_typed(given, one.name) for given, one in zip(runs, asked, strict=True)]
-    folder = open_run(out, call, {"runs": typed}, overwrite=running.overwrite)
-    ran: list[Run] = []
-    for classifier, prefix in zip(classifiers, _prefixes(classifiers), strict=True):
-        evaluations = {
-            prefix + one.name: _prepared(protocol, classifier, out, one, running) for one in asked
-        }
-        ran += _run(evaluations, out, running)
-    ranking = rank(ran, running.track)
-    table = ranking.table()
-    write_json(out / "compare.json", table)
-    folder.finish(seconds={"total": perf_counter() - started})
-    first = ranking.rows[0]
-    write_report(
-        out / "report.html",
-        title=f"{len(ran)} runs on {dataset.spec}",
-        runs={row.run.name: row.metrics for row in ranking.rows},
-        context=ranking.context,
-        cases=gallery(first.run.evaluation, first.scores),
-        failures=ranking.failures,
-        facts=folder.facts,
-    )
+    with ExitStack() as stack:
+        folder = stack.enter_context(
+            open_run(out, call, {"runs": typed}, overwrite=running.overwrite)
+        )
+        ran: list[Run] = []
+        for classifier, prefix in zip(classifiers, _prefixes(classifiers), strict=True):
+            evaluations = {
+                prefix + one.name: _prepared(protocol, classifier, out, one, running)
+                for one in asked
+            }
+            ran += _run(evaluations, out, running, stack)
+        ranking = rank(ran, running.track)
+        table = ranking.table()
+        write_json(folder.path / "compare.json", table)
+        folder.finish(seconds={"total": perf_counter() - started})
+        first = ranking.rows[0]
+        write_report(
+            folder.path / "report.html",
+            title=f"{len(ran)} runs on {dataset.spec}",
+            runs={row.run.name: row.metrics for row in ranking.rows},
+            context=ranking.context,
+            cases=gallery(first.run.evaluation, first.scores),
+            failures=ranking.failures,
+            facts=folder.facts,
+        )
     return Report(
         folder=out,
         n_images=len(first.run.evaluation.samples),
@@ -142,6 +150,9 @@ def _prefixes(classifiers: Sequence[Classifier]) -> list[str]:
 
 def _check(runs: Sequence[MethodAndBox], part: Part, classifiers: Sequence[Classifier]) -> None:
     """Refuse what can be refused before anything has been computed."""
+    expect(classifiers, Sequence, "give a list, as in [classifier]")
+    for classifier in classifiers:
+        check_classifier(classifier)
     if not runs:
         raise UsageError("nothing to compare: give --run 'sensitivity | mass' once or more")
     models = [classifier.name for classifier in classifiers]
@@ -170,10 +181,11 @@ def _prepared(
     box = one.box
     if one.is_to_fit:
         file = out / "boxes" / f"{_slug(classifier.name, one.name)}.safetensors"
-        if not file.exists() or running.overwrite:
-            scored = protocol.part.of(protocol.dataset.samples)
+        scored = protocol.part.of(protocol.dataset.samples)
+        samples = without_twins(protocol.others, scored)
+        if running.overwrite or not _is_fitted_on(file, samples):
             fit(
-                replace(protocol.dataset, samples=without_twins(protocol.others, scored)),
+                replace(protocol.dataset, samples=samples),
                 classifier,
                 file,
                 box=box,
@@ -181,21 +193,44 @@ def _prepared(
                 class_from=protocol.class_from,
                 running=replace(running, overwrite=True),
             )
+            write_json(file.with_suffix(".json"), {"truth": _truth(samples)})
         kind = canonical(part_of(box, ESTIMATORS), ESTIMATORS).partition("(")[0]
         box = str(Spec(kind, (file.as_posix(),), {}))
     return prepare(protocol, ready(one.method, box, classifier), classifier)
 
 
-def _run(evaluations: Mapping[str, Evaluation], out: Path, running: Running) -> list[Run]:
-    """Run the evaluations of one classifier side by side, each into its folder."""
+def _is_fitted_on(file: Path, samples: Sequence[Sample]) -> bool:
+    """Whether a fitted box is there, and the images and boxes are those that it has seen."""
+    try:
+        known = json.loads(file.with_suffix(".json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return file.exists() and bool(known == {"truth": _truth(samples)})
+
+
+def _truth(samples: Sequence[Sample]) -> str:
+    """A hash that differs wherever a file, a box or a class does."""
+    digests = dict(file_hashes(samples))
+    known = [
+        [s.image_id, digests.get(s.image_id), s.boxes.tolist(), s.labels, s.label] for s in samples
+    ]
+    return hash_bytes(json.dumps(known).encode())
+
+
+def _run(
+    evaluations: Mapping[str, Evaluation], out: Path, running: Running, stack: ExitStack
+) -> list[Run]:
+    """Run the evaluations of one classifier side by side, each into its folder, held in `stack`."""
     jobs: list[Job] = []
     runs: list[Run] = []
     for name, evaluation in evaluations.items():
         plan, maps = evaluation.plan, None
         if running.save_maps is not None:
             maps = running.save_maps / _slug(plan.classifier.name, plan.method.text)
-        folder = evaluation.open(
-            out / _slug(plan.classifier.name, name), overwrite=running.overwrite
+        place = out / _slug(plan.classifier.name, name)
+        refitted = _box_hash(place) != plan.about["box_hash"]
+        folder = stack.enter_context(
+            evaluation.open(place, overwrite=running.overwrite or refitted)
         )
         is_first = maps not in [run.maps for run in runs]
         jobs.append(Job(folder=folder, plan=plan, save_maps=maps if is_first else None))
@@ -203,6 +238,15 @@ def _run(evaluations: Mapping[str, Evaluation], out: Path, running: Running) -> 
     for job, seconds in zip(jobs, run(jobs, running, with_truth=True), strict=True):
         finish(job.folder, job.plan, running, seconds)
     return runs
+
+
+def _box_hash(place: Path) -> str | None:
+    """The hash of the learned box that the run in this folder was made with."""
+    try:
+        known = json.loads((place / RUN).read_text("utf-8"))["call"]["box_hash"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return known
 
 
 def _slug(model: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -9,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from gradbox.datasets import Dataset, limit, split
+from gradbox.datasets.dataset import check_dataset
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.batches import hash_source
 from gradbox.localization import ClassFrom, Found, Localization, Sample, Selection
 from gradbox.methods import ReadyMethod, rebuilt
 from gradbox.models.classifier import Classifier
-from gradbox.results.predictions import read_predictions
 from gradbox.results.run_folder import RunFolder, open_run
 from gradbox.runs.execution import LabelsOf, Plan, Running
 from gradbox.scores.baselines import baselines
@@ -68,6 +69,9 @@ class Protocol:
     class_from: ClassFrom | None = None
     strict: bool = True
 
+    def __post_init__(self) -> None:
+        check_dataset(self.dataset)
+
     @property
     def others(self) -> Sequence[Sample]:
         """The images that boxes and baselines may be fitted on: the split's other parts."""
@@ -106,7 +110,7 @@ class Evaluation:
         """What was known beside the classifier."""
         return self.plan.method.supervision(given_labels=self.class_from == "truth")
 
-    def open(self, out: Path, *, overwrite: bool) -> RunFolder:
+    def open(self, out: Path, *, overwrite: bool) -> AbstractContextManager[RunFolder]:
         """The folder of the run, new or to be resumed."""
         call = {
             "command": "evaluate",
@@ -138,7 +142,7 @@ class Evaluation:
         Masks take memory: they are read again from the run's folder, one at a time.
         """
         masked = self._masked(scores.image_ids)
-        with_masks = read_predictions(folder.predictions, masks=True) if masked else ()
+        with_masks = folder.results(masks=True) if masked else ()
         return {
             "supervision": self.supervision,
             **summary(scores, strict=self.protocol.strict),
@@ -242,7 +246,7 @@ def oddities(
     if twins:
         count = sum(map(len, twins))
         yield f"{count} of {len(hashes)} images there twice, such as {' = '.join(twins[0])}"
-    leaks = [(by_hash[d][0], other) for other, d in _file_hashes(others) if d in by_hash]
+    leaks = [(by_hash[d][0], other) for other, d in file_hashes(others) if d in by_hash]
     if leaks:
         yield (
             f"{len(leaks)} of {len(others)} images of the other parts also among the scored "
@@ -252,12 +256,12 @@ def oddities(
 
 def without_twins(samples: Sequence[Sample], scored: Sequence[Sample]) -> list[Sample]:
     """The samples whose files are not also among the scored ones under another name."""
-    seen = {digest for _, digest in _file_hashes(scored)}
-    twins = {image_id for image_id, digest in _file_hashes(samples) if digest in seen}
+    seen = {digest for _, digest in file_hashes(scored)}
+    twins = {image_id for image_id, digest in file_hashes(samples) if digest in seen}
     return [sample for sample in samples if sample.image_id not in twins]
 
 
-def _file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
+def file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
     """Image ids with the SHA-256 of their files; what is no file, or unreadable, is left out."""
     for sample in samples:
         if not isinstance(sample.source, Path):

@@ -1,7 +1,8 @@
 """Running methods over many images: in batches, with progress, into folders that can resume."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from gradbox.models.classifier import Classifier
 from gradbox.progress import Track, silent
 from gradbox.reports.drawing import picture, save_picture
 from gradbox.results.heatmaps import MapStore, create_maps
-from gradbox.results.predictions import read_predictions, to_line
+from gradbox.results.inputs import Input
+from gradbox.results.predictions import to_line
 from gradbox.results.run_folder import RunFolder
 
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
@@ -30,7 +32,9 @@ class Running:
     """How a job runs and what it writes beside its results; nothing here changes a number.
 
     `save_maps` is a folder for the heat maps; `pictures` writes one picture of each image; `masks`
-    adds the object's mask, where the method has one, to its line; `formats` are names of
+    adds the object's mask, where the method has one, to its line; `verify` compares the hashes of
+    all images with those of an earlier call, not only of those whose size or time differs; `retry`
+    also tries again what failed for another reason than reading; `formats` are names of
     `exports.FORMATS`.
     """
 
@@ -39,6 +43,8 @@ class Running:
     overwrite: bool = False
     pictures: bool = False
     masks: bool = False
+    verify: bool = False
+    retry: bool = False
     save_maps: Path | None = None
     formats: tuple[str, ...] = ()
     track: Track = silent
@@ -54,7 +60,8 @@ class Running:
 class Plan:
     """What is to be localized: images, a method on a classifier, and the classes asked for.
 
-    `labels_of` gives the class indices of an image, None leaves them to `selection`.
+    `labels_of` gives the class indices of an image, None leaves them to `selection`; `labels` are
+    those that were given for all images.
     """
 
     samples: Iterable[Sample]
@@ -62,6 +69,7 @@ class Plan:
     method: ReadyMethod
     labels_of: LabelsOf
     selection: Selection
+    labels: tuple[int, ...] = ()
 
     @property
     def about(self) -> dict[str, Any]:
@@ -74,6 +82,7 @@ class Plan:
             "layer": self.method.layer,
             "method": self.method.text,
             "box": self.method.box_text,
+            "box_hash": None if self.method.regressor is None else self.method.regressor.sha256,
         }
 
 
@@ -88,11 +97,17 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a job did: the images in its folder, those that failed with the reason, the scores."""
+    """What a job did: its images, those that failed with the reason, those gone, the scores.
+
+    Gone are images that an earlier call had: their lines are kept, nothing else is made of them.
+    `classes` has the number of boxes and their mean score of each class, most boxes first.
+    """
 
     folder: Path
     n_images: int
     failures: Mapping[str, str]
+    gone: tuple[str, ...] = ()
+    classes: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     metrics: Mapping[str, Any] | None = None
 
 
@@ -139,60 +154,77 @@ def run(
     """
     samples = list(jobs[0].plan.samples)
     seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in jobs]
-    stores = [_store(samples, job) for job in jobs]
-    lacking = [
-        {s.image_id for s in samples if _lacks(job, store, running, s.image_id)}
-        for job, store in zip(jobs, stores, strict=True)
-    ]
-    open_jobs = [i for i, images in enumerate(lacking) if images]
-    todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_jobs)]
-    groups = chunks(
-        [replace(jobs[i].plan, samples=todo) for i in open_jobs],
-        batch_size=running.batch_size,
-        workers=running.workers,
-        details=running.pictures or running.masks or any(store is not None for store in stores),
-        originals=running.pictures,
-    )
-    for chunk in running.track(groups, len(todo), "localizing") if todo else ():
-        for i, found, took in zip(open_jobs, chunk.found, chunk.seconds, strict=True):
-            _record(jobs[i], stores[i], chunk.loaded, found, running, with_truth)
-            seconds[i]["method"] += took
-            seconds[i]["images"] += len(chunk)
-    for store in stores:
-        if store is not None:
-            store.finish()
+    with ExitStack() as stack:
+        writers = [_Writer(job, stack.enter_context(_store(job)), running) for job in jobs]
+        lacking = [writer.lacking(samples) for writer in writers]
+        open_jobs = [i for i, images in enumerate(lacking) if images]
+        todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_jobs)]
+        groups = chunks(
+            [replace(jobs[i].plan, samples=todo) for i in open_jobs],
+            batch_size=running.batch_size,
+            workers=running.workers,
+            details=any(writer.needs_details for writer in writers),
+            originals=running.pictures,
+        )
+        for chunk in running.track(groups, len(todo), "localizing") if todo else ():
+            for i, found, took in zip(open_jobs, chunk.found, chunk.seconds, strict=True):
+                writers[i].write(chunk.loaded, found, with_truth=with_truth)
+                seconds[i]["method"] += took
+                seconds[i]["images"] += len(chunk)
     return seconds
 
 
 def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]) -> None:
-    """Close the folder and write the other formats.
+    """Gather the results of the folder and write the other formats.
 
     Where no image was run, the seconds of the earlier call are kept.
     """
-    folder.finish(seconds=seconds if seconds["images"] else folder.facts.get("seconds", seconds))
+    known = folder.facts
+    took = seconds if seconds["images"] else known.get("seconds", seconds)
+    files = dict.fromkeys(known.get("files", []))
+    folder.finish(seconds=took, files=list(files))
     for name in running.formats:
-        lines = read_predictions(folder.predictions, masks=True)
-        good = (found for _, found in lines if isinstance(found, Localization))
-        FORMATS[name](good, plan.classifier.class_name, folder.path)
+        good = (one for _, one in folder.results(masks=True) if isinstance(one, Localization))
+        written = FORMATS[name](good, plan.classifier.class_name, folder.path)
+        for path in _made(written):
+            files[path.relative_to(folder.path).as_posix()] = None
+    if running.formats:
+        folder.finish(seconds=took, files=list(files))
 
 
-def report_of(folder: RunFolder, found: Iterable[tuple[str, Found]]) -> Report:
+def _made(written: Path) -> list[Path]:
+    """The files and folders of an export; yolo/images is for the user's own."""
+    if not written.is_dir():
+        return [written]
+    return [child for child in written.iterdir() if child.name != "images"]
+
+
+def report_of(folder: RunFolder, out: Path) -> Report:
     """What a finished job did, from its predictions."""
-    failures, n_images = {}, 0
-    for image_id, one in found:
-        n_images += 1
-        if isinstance(one, ImageError):
-            failures[image_id] = str(one)
-    return Report(folder=folder.path, n_images=n_images, failures=failures)
+    failures: dict[str, str] = {}
+    scores: dict[str, list[float]] = {}
+    for image_id, found in folder.results():
+        if isinstance(found, ImageError):
+            failures[image_id] = str(found)
+            continue
+        for name, score in zip(found.names, found.scores, strict=True):
+            scores.setdefault(name or "object", []).append(score)
+    by_count = sorted(scores.items(), key=lambda item: (-len(item[1]), item[0]))
+    return Report(
+        folder=out,
+        n_images=len(folder.samples),
+        failures=failures,
+        gone=tuple(folder.gone),
+        classes={name: (len(some), sum(some) / len(some)) for name, some in by_count},
+    )
 
 
-def draw(loaded: Loaded, found: Localization, classifier: Classifier, *, with_truth: bool) -> RGB:
+def draw(loaded: Loaded, found: Localization, *, with_truth: bool) -> RGB:
     """The picture of one result, whose original was kept; `with_truth` draws the true boxes too."""
     assert loaded.original is not None
     return picture(
         loaded.original,
         found,
-        names=[classifier.class_name(label) for label in found.labels],
         frame=loaded.frame,
         truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),
     )
@@ -210,7 +242,7 @@ def _chunk(plans: Sequence[Plan], loaded: Sequence[Loaded | Failed], details: bo
             rest = iter(_localized(plan, batch, usable, details))
             ended = batch.memo.clock()
         seconds.append(ended - started)
-        found.append([_in_place(one, rest) for one in loaded])
+        found.append([_in_place(one, rest, plan.classifier) for one in loaded])
     return Chunk(loaded, found, seconds)
 
 
@@ -232,64 +264,82 @@ def _localized(
         return [failed]
 
 
-def _in_place(loaded: Loaded | Failed, rest: Iterator[Found]) -> Found:
-    """What was found in an image: its error, or the next of what the usable ones gave."""
+def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], classifier: Classifier) -> Found:
+    """What was found in an image: its error, or the next of what the usable ones gave, named."""
     if isinstance(loaded, Failed):
         return loaded.error
     found = next(rest)
     if isinstance(found, ImageError):
         return found.of(loaded.sample.image_id)
-    return replace(found, blank=True) if loaded.blank else found
+    names = tuple(None if i is None else classifier.class_name(i) for i in found.labels)
+    return replace(found, names=names, blank=found.blank or loaded.blank)
 
 
-def _record(
-    job: Job,
-    store: MapStore | None,
-    loaded: Sequence[Loaded | Failed],
-    found: Sequence[Found],
-    running: Running,
-    with_truth: bool,
-) -> None:
-    """Write what one plan found in one batch; a line only for images that have none yet."""
-    lines, hashes = [], {}
-    for one, result in zip(loaded, found, strict=True):
-        image_id = one.sample.image_id
-        if isinstance(one, Loaded) and isinstance(result, Localization):
-            if store is not None and result.heatmap is not None:
-                store.put(image_id, result.heatmap)
-            if running.pictures:
-                drawn = draw(one, result, job.plan.classifier, with_truth=with_truth)
-                save_picture(_picture(job, image_id), drawn)
-        if image_id in job.folder.done:
-            continue
-        naming = job.plan.classifier.class_name
-        lines.append(to_line(image_id, result, naming, masks=running.masks))
-        if isinstance(one, Loaded):
-            hashes[image_id] = one.sha256
-    if lines:
-        job.folder.append(lines, hashes)
+@dataclass(frozen=True, eq=False)
+class _Writer:
+    """Writes what one job finds, and knows what it lacks."""
+
+    job: Job
+    store: MapStore | None
+    running: Running
+    inputs: dict[str, Input] = field(default_factory=dict)
+
+    @property
+    def needs_details(self) -> bool:
+        return self.running.pictures or self.running.masks or self.store is not None
+
+    def lacking(self, samples: Sequence[Sample]) -> set[str]:
+        """The images that still have to run: line, map or picture is missing or out of date."""
+        plan, folder = self.job.plan, self.job.folder
+        if self.running.pictures and (folder.path / "pictures").is_file():
+            raise UsageError(f"{folder.path / 'pictures'} is a file: pictures need a folder there")
+        self.inputs.update({s.image_id: Input.now(s, plan.labels_of(s)) for s in samples})
+        folder.check(samples, self.inputs, verify=self.running.verify, retry=self.running.retry)
+        return {s.image_id for s in samples if self._lacks(s.image_id)}
+
+    def _lacks(self, image_id: str) -> bool:
+        if not self.job.folder.has(image_id):
+            return True
+        if self.store is not None and not self.store.has(image_id, self.inputs[image_id]):
+            return True
+        return self.running.pictures and not self._picture(image_id).exists()
+
+    def write(
+        self, loaded: Sequence[Loaded | Failed], found: Sequence[Found], *, with_truth: bool
+    ) -> None:
+        """Write what was found in one batch: maps and pictures first, then the lines."""
+        lines, maps = [], []
+        for one, result in zip(loaded, found, strict=True):
+            image_id = one.sample.image_id
+            digest = one.sha256 if isinstance(one, Loaded) else None
+            needed = self.inputs[image_id].hashed(one.sample, digest)
+            if isinstance(one, Loaded) and isinstance(result, Localization):
+                if result.heatmap is not None and self.store is not None:
+                    maps.append((image_id, needed, result.heatmap))
+                if self.running.pictures:
+                    save_picture(self._picture(image_id), draw(one, result, with_truth=with_truth))
+            lines.append((needed, to_line(image_id, result, masks=self.running.masks)))
+        if self.store is not None:
+            self.store.put(maps)
+        self.job.folder.append(lines)
+
+    def _picture(self, image_id: str) -> Path:
+        """Where the picture of an image lies; a name that is too long for a file is cut."""
+        *folders, name = image_id.split("/")
+        if len(name.encode()) > _LONGEST_NAME:
+            start = name.encode()[: _LONGEST_NAME - 9].decode("utf-8", "ignore")
+            name = f"{start}~{hash_bytes(image_id.encode())[:8]}"
+        return self.job.folder.path.joinpath("pictures", *folders, f"{name}.jpg")
 
 
-def _lacks(job: Job, store: MapStore | None, running: Running, image_id: str) -> bool:
-    """Whether an image still has to run: its line, or the map or picture asked for, is missing."""
-    return (
-        image_id not in job.folder.done
-        or (store is not None and not store.has(image_id))
-        or (running.pictures and not _picture(job, image_id).exists())
-    )
-
-
-def _picture(job: Job, image_id: str) -> Path:
-    """Where the picture of an image lies; a name that is too long for a file is cut."""
-    *folders, name = image_id.split("/")
-    if len(name.encode()) > _LONGEST_NAME:
-        start = name.encode()[: _LONGEST_NAME - 9].decode("utf-8", "ignore")
-        name = f"{start}~{hash_bytes(image_id.encode())[:8]}"
-    return job.folder.path.joinpath("pictures", *folders, f"{name}.jpg")
-
-
-def _store(samples: Sequence[Sample], job: Job) -> MapStore | None:
+def _store(job: Job) -> AbstractContextManager[MapStore | None]:
     if job.save_maps is None:
-        return None
-    about = {key: job.plan.about[key] for key in ("method", "model", "weights_hash")}
-    return create_maps(job.save_maps, [s.image_id for s in samples], about, rebuilt=rebuilt)
+        return nullcontext()
+    about = {key: job.plan.about[key] for key in ("method", "model", "weights_hash", "layer")}
+    selection = job.plan.selection
+    asked = {
+        "labels": list(job.plan.labels),
+        "top": selection.top,
+        "near_top": selection.near_top,
+    }
+    return create_maps(job.save_maps, {**about, **asked}, rebuilt=rebuilt)

@@ -10,6 +10,7 @@ import numpy as np
 from gradbox.attribution.maps import LabelledMap, MapMaker
 from gradbox.boxes import BoxChoice
 from gradbox.datasets import Dataset
+from gradbox.datasets.dataset import check_dataset
 from gradbox.errors import ImageError, UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.estimators.fitting import TrainingBatch, targets_for
@@ -43,9 +44,16 @@ def fit(
         UsageError: the call is wrong, too few images have a box, or `out` is there and not to be
             overwritten.
     """
+    check_dataset(dataset)
     running = running or Running()
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder: --out takes a file, as in {out / 'box.safetensors'}")
     if out.exists() and not running.overwrite:
         raise UsageError(f"{out} is there already: give another --out, or --overwrite")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}): give another") from error
     options = part_of(box, ESTIMATORS)
     if not isinstance(options, (Ridge, Sgd)):
         raise UsageError(f"{box} has nothing to fit: use ridge or sgd, as in '{DEFAULT_LEARNED}'")

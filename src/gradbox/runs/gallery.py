@@ -28,7 +28,7 @@ def gallery(evaluation: Evaluation, scores: Scores, count: int = 4) -> list[Case
         for loaded, found in zip(chunk.loaded, chunk.found[0], strict=True):
             if isinstance(found, Localization) and not isinstance(loaded, Failed):
                 shown = replace(found, regions=())
-                pictures[found.image_id] = draw(loaded, shown, plan.classifier, with_truth=True)
+                pictures[found.image_id] = draw(loaded, shown, with_truth=True)
     return [
         Case(group, f"{image_id}, IoU {ious[image_id]:.2f}", pictures[image_id])
         for image_id, group in group_of.items()

@@ -11,8 +11,7 @@ from gradbox.errors import ImageError, UsageError
 from gradbox.files import write_json
 from gradbox.localization import Found
 from gradbox.progress import Track, silent
-from gradbox.results.heatmaps import open_maps
-from gradbox.results.predictions import read_predictions
+from gradbox.results.heatmaps import HEADER, open_maps
 from gradbox.results.run_folder import RunFolder
 from gradbox.runs.evaluation import Evaluation
 from gradbox.scores.baselines import score_constant
@@ -82,7 +81,7 @@ def rank(runs: Sequence[Run], track: Track = silent) -> Ranking:
     Raises:
         UsageError: every image failed in some run.
     """
-    found = [dict(read_predictions(run.folder.predictions)) for run in runs]
+    found = [dict(run.folder.results()) for run in runs]
     failures = {
         image_id: str(one)
         for of_run in found
@@ -156,7 +155,7 @@ def _of_maps(runs: Iterable[Run], failures: Mapping[str, str], track: Track) -> 
     """The scores of the saved maps by wsolevaluation's protocol, by method."""
     first_of: dict[Path, Run] = {}
     for run in runs:
-        if run.maps is not None and (run.maps / "maps.npy").exists():
+        if run.maps is not None and (run.maps / HEADER).exists():
             first_of.setdefault(run.maps, run)
     return {
         run.name.partition(" | ")[0]: wsol_scores(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
-from scipy import stats
 
 _DRAWS_AT_ONCE = 2**22  # bounds the memory of resampling to about 100 MB
 
@@ -45,6 +44,7 @@ def interval(
     mean = float(sums.sum() / counts.sum())
     if len(sums) == 1:
         return Interval(mean, None, None)
+    from scipy import stats
 
     def resampled_mean(drawn: Shaped[np.ndarray, "... g"], axis: int) -> Float[np.ndarray, "..."]:
         return np.asarray(sums[drawn].sum(axis) / counts[drawn].sum(axis))
@@ -84,4 +84,6 @@ def mcnemar(hits_a: Bool[np.ndarray, "n"], hits_b: Bool[np.ndarray, "n"]) -> flo
     only_a, only_b = int((hits_a & ~hits_b).sum()), int((hits_b & ~hits_a).sum())
     if only_a + only_b == 0:
         return 1.0
+    from scipy import stats
+
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)

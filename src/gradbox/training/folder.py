@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,46 @@ from torch import Tensor
 from gradbox.errors import UsageError
 from gradbox.files import whole_file, write_json, write_text
 from gradbox.training.records import Epoch, TrainingReport
+
+_RECORD, _CHECKPOINT = "train.json", "checkpoint.pt"
+_RESULTS = ("model.toml", "model.safetensors", "classes.txt", "log.jsonl")
+
+
+def refuse_others_files(path: Path) -> None:
+    """Refuse a folder whose files a training would replace without having made them.
+
+    Raises:
+        UsageError: it holds one, or is no folder.
+    """
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file: --out takes a folder")
+    if (path / _RECORD).exists() or (path / _CHECKPOINT).exists():
+        return
+    for name in _RESULTS:
+        if (path / name).exists():
+            raise UsageError(
+                f"{path / name} was not made by a training that ended or can go on: give another "
+                "out folder, or overwrite to replace it"
+            )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make one line of whatever a damaged file of a training does to its readers.
+
+    Raises:
+        UsageError: the block failed.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:  # of any type: the file can hold anything
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise UsageError(
+            f"{path} is damaged ({reason}): remove it to train from the start, or give another "
+            "out folder"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,42 +79,45 @@ class TrainingFolder:
 
     @property
     def _record(self) -> Path:
-        return self.path / "train.json"
+        return self.path / _RECORD
 
     @property
-    def _checkpoint(self) -> Path:
-        return self.path / "checkpoint.pt"
+    def checkpoint(self) -> Path:
+        """The state of the last whole epoch, while the training has not ended."""
+        return self.path / _CHECKPOINT
 
     def clear(self) -> None:
         """Forget what any call left here."""
         self._record.unlink(missing_ok=True)
-        self._checkpoint.unlink(missing_ok=True)
+        self.checkpoint.unlink(missing_ok=True)
 
     def report(self) -> TrainingReport | None:
         """The report of this call, None where it has not ended.
 
         Raises:
-            UsageError: the folder holds the results of another call.
+            UsageError: the folder holds the results of another call, or they cannot be read.
         """
         if not self._record.exists():
             return None
-        record = json.loads(self._record.read_text("utf-8"))
-        self._refuse_other(record["call"])
-        values = record["report"] | {"skipped": tuple(record["report"]["skipped"])}
-        return TrainingReport(card=self.card, **values)
+        with reading(self._record):
+            record = json.loads(self._record.read_text("utf-8"))
+            self._refuse_other(record["call"])
+            values = record["report"] | {"skipped": tuple(record["report"]["skipped"])}
+            return TrainingReport(card=self.card, **values)
 
     def progress(self) -> Progress:
         """Where this call goes on; at the start where there is no checkpoint.
 
         Raises:
-            UsageError: the checkpoint is another call's.
+            UsageError: the checkpoint is another call's, or cannot be read.
         """
-        if not self._checkpoint.exists():
+        if not self.checkpoint.exists():
             return Progress()
-        saved = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
-        self._refuse_other(saved.pop("call"))
-        epochs = tuple(Epoch(**values) for values in saved.pop("epochs"))
-        return Progress(epochs=epochs, **saved)
+        with reading(self.checkpoint):
+            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+            self._refuse_other(saved.pop("call"))
+            epochs = tuple(Epoch(**values) for values in saved.pop("epochs"))
+            return Progress(epochs=epochs, **saved)
 
     def save(self, progress: Progress) -> None:
         """Write the checkpoint and the log of the epochs."""
@@ -84,7 +128,7 @@ class TrainingFolder:
             "best_weights": progress.best_weights,
             "trainer": progress.trainer,
         }
-        with whole_file(self._checkpoint) as partial:
+        with whole_file(self.checkpoint) as partial:
             torch.save(state, partial)
         lines = [json.dumps(epoch, allow_nan=False) + "\n" for epoch in epochs]
         write_text(self.path / "log.jsonl", "".join(lines))
@@ -94,7 +138,7 @@ class TrainingFolder:
         values = dataclasses.asdict(report)
         del values["card"]
         write_json(self._record, {**about, "call": self.call, "report": values})
-        self._checkpoint.unlink(missing_ok=True)
+        self.checkpoint.unlink(missing_ok=True)
 
     def _refuse_other(self, call: Mapping[str, Any]) -> None:
         different = sorted(

@@ -1,15 +1,15 @@
 """Image labels, and nothing else, from a data set: no file with boxes is opened."""
 
-import csv
-import io
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gradbox import datasets
-from gradbox.datasets.layout import read_text
+from gradbox.datasets.table import read_table
 from gradbox.errors import UsageError
 from gradbox.localization import Sample
+from gradbox.models.names import class_lines
 
 _FORMS = "a folder of class folders, folder:DIR, csv:DIR, scenes:N or FILE.csv with image,label"
 
@@ -22,13 +22,13 @@ def read_labels(text: str) -> Sequence[Sample]:
     folder, or whose label is empty, is left out.
 
     Raises:
-        UsageError: another kind of text, a file that is missing or cannot be read, or an image
-            that is listed twice.
+        UsageError: another kind of text, a file that is missing or cannot be read, an image that
+            is listed twice, or a class whose name `classes.txt` cannot hold in one line.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind in _READERS:
         found = _READERS[kind](rest)
-    elif Path(text).is_dir():
+    elif os.path.isdir(text):
         found = _from_dataset(f"folder:{text}")
     elif text.lower().endswith(".csv"):
         found = _from_table(Path(text), Path(text).parent)
@@ -36,6 +36,8 @@ def read_labels(text: str) -> Sequence[Sample]:
         raise UsageError(f"{text!r} gives no image labels to train with: write {_FORMS}")
     if not found:
         raise UsageError(f"{text}: no image has a label; write {_FORMS}")
+    for label in {str(sample.label) for sample in found}:
+        _check_name(label)
     return sorted(found, key=lambda sample: sample.image_id)
 
 
@@ -72,6 +74,16 @@ def split_by_class(
     return training, validation
 
 
+def _check_name(label: str) -> None:
+    """Refuse what would come back from `classes.txt` as another name, or as several."""
+    written = label.encode(errors="replace").decode()
+    if class_lines(written) != (label,):
+        raise UsageError(
+            f"the class {label!r} cannot be written as one line of text: rename it, in letters "
+            "that stand in one line"
+        )
+
+
 def _from_dataset(text: str) -> list[Sample]:
     return [
         Sample(image_id=sample.image_id, source=sample.source, label=sample.label)
@@ -85,23 +97,14 @@ def _from_csv_folder(rest: str) -> list[Sample]:
 
 
 def _from_table(path: Path, root: Path) -> list[Sample]:
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    if missing := {"image", "label"} - set(reader.fieldnames or ()):
-        raise UsageError(
-            f"{path} has no column {', '.join(sorted(missing))}: its first line has to hold "
-            "image,label; the classes of boxes are not read"
-        )
-    found: dict[str, Sample] = {}
-    for row in reader:
-        image_id, label = row["image"], row["label"]
-        if image_id in found or (label and len(label.splitlines()) > 1):
-            raise UsageError(
-                f"{path}, line {reader.line_num}: {image_id} is listed twice or has a label of "
-                "several lines; write each image once, with one line of text"
-            )
-        if label:
-            found[image_id] = Sample(image_id=image_id, source=root / image_id, label=label)
-    return list(found.values())
+    table = read_table(path, ("image", "label"))
+    table.check_keys()
+    pairs = zip(table.cells["image"], table.cells["label"], strict=True)
+    return [
+        Sample(image_id=image_id, source=root / image_id, label=label)
+        for image_id, label in pairs
+        if label
+    ]
 
 
 _READERS: dict[str, Callable[[str], list[Sample]]] = {

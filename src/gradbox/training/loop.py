@@ -142,8 +142,7 @@ class Trainer:
                 self.scheduler.step()
                 loss_sum += float(loss.detach()) * len(labels)
                 correct += int((logits.argmax(dim=1) == labels).sum())
-        if not math.isfinite(loss_sum):
-            raise UsageError(f"the loss became {loss_sum}: train with a lower lr")
+        _check_loss(loss_sum)
         return loss_sum / count, correct / count
 
     def score(self, images: Part) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
@@ -156,7 +155,11 @@ class Trainer:
 def score(
     module: nn.Module, preprocessing: Preprocessing, images: Part, compute: Compute, batch_size: int
 ) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
-    """Cross-entropy in nats and whether the best class is right, of each image as it is."""
+    """Cross-entropy in nats and whether the best class is right, of each image as it is.
+
+    Raises:
+        UsageError: a loss is not finite.
+    """
     module.eval()
     losses, right = [], []
     for chosen in torch.split(torch.arange(len(images)), batch_size):
@@ -164,4 +167,10 @@ def score(
         logits = compute.logits(module, preprocessing, pixels)
         losses.append(F.cross_entropy(logits, labels, reduction="none"))
         right.append(logits.argmax(dim=1) == labels)
+    _check_loss(float(torch.cat(losses).sum()))
     return torch.cat(losses).cpu(), torch.cat(right).cpu()
+
+
+def _check_loss(loss: float) -> None:
+    if not math.isfinite(loss):
+        raise UsageError(f"the loss became {loss}: train with a lower lr")

@@ -13,7 +13,9 @@ from torch import Tensor, finfo, float16, nn
 from gradbox.errors import UsageError, nearest
 from gradbox.files import whole_file, write_text
 from gradbox.images.preprocessing import Preprocessing
+from gradbox.models.classifier import Classifier
 from gradbox.models.load import NETWORKS, UNTRAINED, build
+from gradbox.models.outputs import try_out
 from gradbox.models.weights import read_weights
 
 _SIZE = 128
@@ -45,7 +47,7 @@ def new_network(arch: str, n_classes: int, size: int | None, weights: str | None
         weights: a file to start from, `untrained`, or None for the usual ones; `small` has none.
 
     Raises:
-        UsageError: an unknown network, or weights of another one.
+        UsageError: an unknown network, one that cannot take this size, or weights of another one.
     """
     architecture = f"gradbox/{arch}" if arch in NETWORKS else arch
     if not architecture.startswith(("gradbox/", "torchvision/", "timm/")):
@@ -57,6 +59,8 @@ def new_network(arch: str, n_classes: int, size: int | None, weights: str | None
     arguments = {"num_classes": n_classes, **extra}
     model = build(architecture, arguments, UNTRAINED)
     side = size or (_SIZE if arch in NETWORKS else model.preprocessing.size[0])
+    seen = dataclasses.replace(model.preprocessing, size=(side, side), resize="squash")
+    try_out(Classifier.wrap(model.module, preprocessing=seen, name=arch, device="cpu"))
     start = _start(architecture, weights)
     loaded = _matching(model.module, start, weights or architecture) if start else {}
     model.module.load_state_dict(loaded, strict=False)
@@ -64,7 +68,7 @@ def new_network(arch: str, n_classes: int, size: int | None, weights: str | None
         module=model.module,
         architecture=architecture,
         arguments=arguments,
-        preprocessing=dataclasses.replace(model.preprocessing, size=(side, side), resize="squash"),
+        preprocessing=seen,
         fresh=frozenset(name for name, _ in model.module.named_parameters() if name not in loaded),
     )
 

@@ -1,6 +1,8 @@
 """All images of a training at input size, decoded once into one unnamed file on disk."""
 
 import hashlib
+import math
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from gradbox.errors import UsageError
 from gradbox.images.batches import Loaded, load_batches
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Sample
@@ -44,11 +47,11 @@ def decode(
         preprocessing: what the network will see later.
         folder: where the unnamed file lies while it is in use; it takes 3 h w bytes an image.
         track: shows progress.
+
+    Raises:
+        UsageError: there is no room for the file, or the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # Without a name the file is gone as soon as nobody uses it, also after a kill.
-    with tempfile.TemporaryFile(dir=folder) as file:
-        rows = np.memmap(file, dtype=np.uint8, shape=(len(samples), 3, *preprocessing.size))
+    rows = _rows(folder, (len(samples), 3, *preprocessing.size))
     usable: list[Sample] = []
     skipped: list[str] = []
     digest = hashlib.sha256()
@@ -68,3 +71,20 @@ def decode(
         sha256=digest.hexdigest(),
         skipped=tuple(skipped),
     )
+
+
+def _rows(folder: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Bytes mapped from a file whose room is taken now: a full disk later would end the process."""
+    size = math.prod(shape)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Without a name the file is gone as soon as nobody uses it, also after a kill.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype=np.uint8, shape=shape)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: {error.strerror}: the images take {size / 1e6:,.1f} MB there at this size; "
+            "give another out folder or a smaller size"
+        ) from error

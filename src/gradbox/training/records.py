@@ -5,6 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradbox.errors import UsageError
+from gradbox.images.preprocessing import LARGEST_INPUT
+
+_MANY = 1_000_000
+_RANGES = {
+    "size": (8, LARGEST_INPUT),
+    "epochs": (1, _MANY),
+    "batch_size": (2, _MANY),
+    "patience": (1, _MANY),
+    "seed": (0, 2**32 - 1),  # the loop makes larger numbers of it, which torch has to take
+}
+_LARGEST_LR = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +44,16 @@ class TrainingOptions:
     dtype: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, least in {"size": 8, "epochs": 1, "batch_size": 2, "patience": 1}.items():
+        for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name}={value}: write a whole number, {least} or more")
-        if self.lr is not None and not self.lr > 0:
-            raise UsageError(f"lr={self.lr}: a learning rate is above 0, as in 0.003")
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"{name}={value}: write a whole number from {least} to {most}")
+        if self.lr is not None and not 0 < self.lr <= _LARGEST_LR:
+            raise UsageError(
+                f"lr={self.lr}: a learning rate is above 0 and at most {_LARGEST_LR:g}, as in 0.003"
+            )
         if not 0 < self.validation < 1:
             raise UsageError(f"validation={self.validation}: a share between 0 and 1, as in 0.2")
-        if self.seed < 0:
-            raise UsageError(f"seed={self.seed}: write 0 or more")
         if self.dtype not in ("auto", "float32", "bfloat16"):
             raise UsageError(f"dtype={self.dtype}: write auto, float32 or bfloat16")
 

@@ -16,7 +16,7 @@ from gradbox.files import hash_file
 from gradbox.models.classifier import DTYPES, find_device
 from gradbox.models.load import UNTRAINED, load_classifier
 from gradbox.progress import Track, silent
-from gradbox.training.folder import Progress, TrainingFolder
+from gradbox.training.folder import Progress, TrainingFolder, reading, refuse_others_files
 from gradbox.training.labels import read_labels, split_by_class
 from gradbox.training.loop import Compute, Part, Trainer, score
 from gradbox.training.network import new_network, write_model
@@ -49,15 +49,17 @@ def train(
         out: folder for the results.
         options: how to train.
         device: cpu, cuda, cuda:N, mps or auto.
-        overwrite: throw away what another call left in `out`.
+        overwrite: replace what another call, or the user, left in `out`.
         track: shows progress.
         on_epoch: is told of each epoch.
 
     Raises:
         UsageError: the source has no labels of two classes, an option does not fit, or `out` holds
-            another call's training.
+            another call's training, or files of its names that no training made.
     """
     compute = _compute(device, options.dtype)
+    if not overwrite:
+        refuse_others_files(out)
     samples = read_labels(source)
     class_names = sorted({str(sample.label) for sample in samples})
     torch.default_generator.manual_seed(options.seed)
@@ -98,7 +100,8 @@ def _run(
     """Train from the checkpoint, or from the start, to the end."""
     progress = folder.progress()
     if progress.epochs:
-        trainer.load_state_dict(progress.trainer)
+        with reading(folder.checkpoint):
+            trainer.load_state_dict(progress.trainer)
     while not _has_ended(progress.epochs, options):
         epoch = _epoch(trainer, held_out, progress.epochs, options, track)
         epochs = (*progress.epochs, epoch)

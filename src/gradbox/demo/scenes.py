@@ -1,4 +1,4 @@
-"""The main job on what is built in: fresh scenes, the shipped classifier, boxes and their score."""
+"""Fresh scenes through the shipped classifier: methods compared, with and without boxes."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ N_PICTURES = 12
 # Numbers chosen on scenes of other seeds (5 and 77): the default boxes are for photographs,
 # whose objects are larger.
 DAM = "dam(percentile=90, dilations=2, erosions=2)"
-RUNS = (
+FULL = (
     "sensitivity | mass(0.7, 0.05, sigma=6)",
     "sensitivity(target=layer_mean, reduce=max) | top_fraction(0.1, sigma=8)",
     "sensitivity | ridge(grid=14)",
@@ -23,33 +23,32 @@ RUNS = (
     f"{DAM} | mass",
     f"{DAM} | ridge(features=quantiles)",
 )
+RUNS = (FULL[0], f"{DAM} | mass", f"{DAM} | ridge(features=quantiles)")
+COUNT, FULL_COUNT = 120, 400
+"""How many scenes; half of them are scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demonstration:
-    """What the demo made: the comparison, the folder of pictures, the real photographs if any."""
+    """The comparison, and the folder of pictures."""
 
     comparison: Report
     pictures: Path
-    photographs: Report | None = None
 
 
-def demo(
-    out: Path, *, count: int = 400, assets: Path | None = None, running: Running | None = None
-) -> Demonstration:
-    """Compare methods on scenes that the shipped classifier has not seen; `out` is made anew.
+def show_scenes(out: Path, running: Running, *, count: int = COUNT, full: bool) -> Demonstration:
+    """Compare methods on scenes that the shipped classifier has not seen.
 
     Half of the `count` scenes have boxes for the runs that learn from boxes; the other half is
-    scored. With `assets`, a folder with model cards and photographs, photographs are located, too.
+    scored. `full` runs more methods.
     """
-    running = replace(running or Running(), overwrite=True)
     classifier = load_classifier(SCENES)
     side = classifier.preprocessing.size[0]
     comparison = compare(
         load_dataset(f"scenes:{count},seed={SEED},size={side}"),
         [classifier],
         out,
-        runs=RUNS,
+        runs=FULL if full else RUNS,
         part=Part(shares=(0.5, 0.5), number=2),
         running=running,
     )
@@ -59,23 +58,6 @@ def demo(
         out / "scenes",
         method=DAM,
         box="mass",
-        running=_drawn(running),
+        running=replace(running, pictures=True),
     )
-    return Demonstration(
-        comparison=comparison,
-        pictures=pictures.folder / "pictures",
-        photographs=_photographs(assets, out, running) if assets else None,
-    )
-
-
-def _photographs(assets: Path, out: Path, running: Running) -> Report:
-    return evaluate(
-        load_dataset(f"csv:{assets / 'data' / 'imagenet_dev_originals'}"),
-        load_classifier(str(assets / "models" / "mobilenet_edgetpu.toml")),
-        out / "photographs",
-        running=_drawn(running),
-    )
-
-
-def _drawn(running: Running) -> Running:
-    return replace(running, pictures=True)
+    return Demonstration(comparison=comparison, pictures=pictures.folder / "pictures")

@@ -1,0 +1,49 @@
+"""Every picture of README and docs, made anew from what is installed: `make pictures`."""
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from PIL import Image
+
+import gradbox
+from gradbox.demo.photographs import show_photographs
+from gradbox.demo.scenes import DAM, SEED
+from gradbox.images.decode import load_rgb
+from gradbox.models.load import SCENES, load_classifier
+from gradbox.reports.drawing import contact_sheet, picture, save_picture
+
+IMAGES = Path(__file__).parent / "images"
+WIDTH = 1400
+
+
+def photographs() -> None:
+    """The contact sheet of the demo."""
+    with TemporaryDirectory() as folder, Image.open(_sheet(Path(folder))) as sheet:
+        height = round(sheet.height * WIDTH / sheet.width)
+        small = sheet.resize((WIDTH, height), Image.Resampling.LANCZOS)
+        save_picture(IMAGES / "photographs.jpg", np.asarray(small))
+
+
+def _sheet(folder: Path) -> Path:
+    return show_photographs(folder, gradbox.Running()).sheet
+
+
+def scenes() -> None:
+    """The first scenes that the demo draws, truth green, without their regions."""
+    classifier = load_classifier(SCENES)
+    samples = gradbox.load_dataset(f"scenes:4,seed={SEED + 1}").samples
+    results = gradbox.localize(samples, classifier, method=DAM, box="mass", details=True)
+    drawn = []
+    for sample, found in zip(samples, results, strict=True):
+        assert isinstance(found, gradbox.Localization)
+        rgb, frame = load_rgb(sample.source), classifier.preprocessing.frame(found.size)
+        shown = replace(found, regions=())
+        drawn.append((sample.label or "", picture(rgb, shown, frame=frame, truth=sample.boxes)))
+    save_picture(IMAGES / "scenes.jpg", contact_sheet(drawn))
+
+
+if __name__ == "__main__":
+    photographs()
+    scenes()

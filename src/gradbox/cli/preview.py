@@ -1,0 +1,71 @@
+"""What `gradbox locate` shows without --out: a row for each box, and pictures for a look."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+
+import typer
+
+from gradbox.cli.console import complain, hint, say
+from gradbox.errors import ImageError
+from gradbox.images.decode import load_rgb
+from gradbox.localization import Found, Localization, Sample
+from gradbox.models.classifier import Classifier
+from gradbox.reports.drawing import picture, save_picture
+
+_CLASS = 24
+
+
+def preview(
+    samples: Sequence[Sample], results: Iterable[Found], classifier: Classifier, *, drawn: bool
+) -> None:
+    """Print what was found as it comes; exit with 1 if some images failed.
+
+    `drawn` puts a picture of each image into a new temporary folder, which needs details.
+    """
+    folder = Path(mkdtemp(prefix="gradbox-")) if drawn else None
+    show = table([sample.image_id for sample in samples])
+    failed = False
+    for sample, found in zip(samples, results, strict=True):
+        show(sample.image_id, found)
+        if isinstance(found, ImageError):
+            failed = True
+        elif folder is not None:
+            _draw(folder / f"{sample.image_id}.jpg", sample, found, classifier)
+    if folder is not None:
+        one = folder / f"{samples[0].image_id}.jpg"
+        hint(f"pictures: {folder}" if len(samples) > 1 else f"picture: {one}")
+    if len(samples) > 1:
+        hint("nothing is kept: --out DIR keeps the boxes, and pictures, maps and other formats")
+    if failed:
+        raise typer.Exit(1)
+
+
+def table(image_ids: Sequence[str]) -> Callable[[str, Found], None]:
+    """Print the head of a table for these images; the function prints the rows of one of them."""
+    width = max(map(len, ["image", *image_ids]))
+    say(f"{'image':{width}}  {'class':{_CLASS}}  probability  xmin  ymin  xmax  ymax  score")
+
+    def show(image_id: str, found: Found) -> None:
+        if isinstance(found, ImageError):
+            complain(f"{image_id}: {found}")
+            return
+        for row in _rows(found):
+            say(f"{image_id:{width}}  {row}")
+
+    return show
+
+
+def _rows(found: Localization) -> list[str]:
+    boxes = zip(found.names, found.label_scores, found.boxes, found.scores, strict=True)
+    return [
+        f"{(name or 'object')[:_CLASS]:{_CLASS}}  {probability:11.2f}  "
+        f"{'  '.join(f'{edge:4.0f}' for edge in box)}  {score:5.2f}"
+        for name, probability, box, score in boxes
+    ]
+
+
+def _draw(path: Path, sample: Sample, found: Localization, classifier: Classifier) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = classifier.preprocessing.frame(found.size)
+    save_picture(path, picture(load_rgb(sample.source), found, frame=frame))

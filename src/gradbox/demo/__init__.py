@@ -1,0 +1,1 @@
+"""The main job on what is built in: photographs with boxes, generated scenes with scores."""

@@ -1,0 +1,90 @@
+"""Photographs under free terms, from installed packages, through the built-in classifier."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gradbox.localization import RGB, Sample
+from gradbox.models.load import load_classifier
+from gradbox.pipeline import locate
+from gradbox.reports.drawing import contact_sheet, save_picture
+from gradbox.runs.execution import Report, Running
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph in an installed package, and its terms."""
+
+    package: str
+    path: str
+    terms: str
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its package is installed."""
+        return find_spec(self.package) is not None
+
+    @property
+    def sample(self) -> Sample:
+        """The file, named without its folder."""
+        file = Path(str(resources.files(self.package) / self.path))
+        return Sample(image_id=file.name, source=file)
+
+
+PHOTOGRAPHS = (
+    Photograph("skimage", "data/chelsea.png", "Stéfan van der Walt, CC0"),
+    Photograph("skimage", "data/coffee.png", "Rachel Michetti, CC0"),
+    Photograph("sklearn", "datasets/images/china.jpg", "danielbuechele on Flickr, CC BY 2.0"),
+    Photograph("sklearn", "datasets/images/flower.jpg", "vultilion on Flickr, CC BY 2.0"),
+    Photograph("skimage", "data/rocket.jpg", "SpaceX, public domain"),
+    Photograph("skimage", "data/retina.jpg", "Mikael Häggström, CC0"),
+    Photograph("skimage", "data/astronaut.png", "NASA, public domain"),
+)
+"""scikit-image's come with the extra `demo`; scikit-learn is always there."""
+
+NAMED = ("astronaut.png", "space shuttle")
+"""A class that is asked for by name: it is not the recognized one, but it is in the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What was located, what was asked for by name, and the contact sheet of both."""
+
+    recognized: Report
+    named: Report | None
+    sheet: Path
+
+
+def show_photographs(out: Path, running: Running) -> Shown:
+    """Locate in all photographs that are here, draw them on `out`/photographs.jpg.
+
+    Raises:
+        UsageError: the built-in classifier is not installed.
+    """
+    classifier = load_classifier()
+    samples = [photograph.sample for photograph in PHOTOGRAPHS if photograph.is_here]
+    drawing = replace(running, pictures=True)
+    recognized = locate(samples, classifier, out / "photographs", running=drawing)
+    pictures = _pictures(recognized, samples)
+    image_id, label = NAMED
+    asked = [sample for sample in samples if sample.image_id == image_id]
+    named = None
+    if asked:
+        named = locate(asked, classifier, out / "named", labels=[label], running=drawing)
+        pictures += [
+            (f"{caption}, --label '{label}'", rgb) for caption, rgb in _pictures(named, asked)
+        ]
+    sheet = out / "photographs.jpg"
+    save_picture(sheet, contact_sheet(pictures))
+    return Shown(recognized=recognized, named=named, sheet=sheet)
+
+
+def _pictures(report: Report, samples: Sequence[Sample]) -> list[tuple[str, RGB]]:
+    folder = report.folder / "pictures"
+    names = [sample.image_id for sample in samples]
+    return [(name, np.asarray(Image.open(folder / f"{name}.jpg"))) for name in names]

@@ -1,0 +1,74 @@
+"""What the result of an image depends on, beside the call: its file, and the classes asked for."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+from gradbox.files import hash_file
+from gradbox.localization import Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """The file of an image as it was: size in bytes, time of its last change, SHA-256.
+
+    All three are None where the file could not be read, the first two where the image is no file.
+    `asked` are the class indices that were given, None where none was.
+    """
+
+    bytes: int | None = None
+    mtime_ns: int | None = None
+    sha256: str | None = None
+    asked: tuple[int, ...] | None = None
+
+    @classmethod
+    def now(cls, sample: Sample, asked: tuple[int, ...] | None) -> "Input":
+        """As it is now, without the hash."""
+        if not isinstance(sample.source, (str, Path)):
+            return cls(asked=asked)
+        try:
+            stat = Path(sample.source).stat()
+        except (OSError, ValueError):
+            return cls(asked=asked)
+        if not S_ISREG(stat.st_mode):
+            return cls(asked=asked)
+        return cls(bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, asked=asked)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Input":
+        """What `to_json` gave.
+
+        Raises:
+            TypeError: something else.
+        """
+        asked = fields.get("asked")
+        return cls(**{**fields, "asked": None if asked is None else tuple(asked)})
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+    def hashed(self, sample: Sample, known: str | None = None) -> "Input":
+        """With the SHA-256, `known` or of the file; None stays where it cannot be read."""
+        if known is None and self.bytes is not None:
+            try:
+                known = hash_file(Path(str(sample.source)))
+            except OSError:
+                known = None
+        return replace(self, sha256=known)
+
+    def is_as_before(self, before: "Input", sample: Sample, *, verify: bool) -> bool:
+        """Whether the result of `before` still holds.
+
+        Size and time of the file are compared first; its hash where they differ, or for `verify`. A
+        file that is away now is taken as unchanged: its result is all that is left.
+        """
+        if self.asked != before.asked:
+            return False
+        if self.bytes is None:
+            return True
+        if not verify and (self.bytes, self.mtime_ns) == (before.bytes, before.mtime_ns):
+            return True
+        return before.sha256 is not None and self.hashed(sample).sha256 == before.sha256
