@@ -205,3 +205,40 @@ def test_a_picture_of_a_large_image_is_that_of_the_small_one(tmp_path: Path) -> 
     rgb = load_rgb(tmp_path / "b.png")
     assert rgb.shape == (64, 64, 3)
     assert (rgb == rgb[0, 0]).all()
+
+
+@pytest.mark.timeout(60)
+def test_a_file_of_a_terabyte_is_refused_and_not_read_for_its_hash(
+    folder: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    with (folder / "b.png").open("wb") as stream:
+        stream.truncate(10**12)
+    report = gradbox.locate(find_images([folder]), network, tmp_path / "out")
+    assert list(report.failures) == ["b.png"]
+    assert "1,000,000 MB" in report.failures["b.png"]
+
+
+def test_a_wrong_call_that_a_batch_tells_of_ends_the_run(
+    folder: Path, network: gradbox.Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not an error of each image: a method that refuses the call refuses it for all."""
+
+    def refusing(self: SensitivityMaps, batch: Batch) -> Any:
+        raise UsageError("use another layer")
+
+    monkeypatch.setattr(SensitivityMaps, "maps", refusing)
+    with pytest.raises(UsageError, match="use another layer"):
+        gradbox.locate(find_images([folder]), network, tmp_path / "out")
+
+
+def test_a_method_that_raises_tells_its_reason_to_python(
+    folder: Path, network: gradbox.Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(self: SensitivityMaps, batch: Batch) -> Any:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(SensitivityMaps, "maps", raising)
+    paths = [str(folder / name) for name in ("a.png", "z.png")]
+    found = list(gradbox.localize(paths, network))
+    assert [one.image_id for one in found if isinstance(one, ImageError)] == paths
+    assert isinstance(found[0].__cause__, KeyError)

@@ -67,7 +67,7 @@ def say(message: str) -> None:
 
 def hint(message: str) -> None:
     """One line beside the result, on stderr: where something lies, what else there is."""
-    err_console.print(message, markup=False, highlight=False, soft_wrap=True)
+    err_console.print(shown(message), markup=False, highlight=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
@@ -203,7 +203,7 @@ def show_classes(report: Any, most: int = 12) -> None:
         for column in ("class", "boxes", "mean score"):
             table.add_column(column, justify="left" if column == "class" else "right")
         for name, (count, score) in list(report.classes.items())[:most]:
-            table.add_row(escape(name), str(count), f"{score:.2f}")
+            table.add_row(cell(name), str(count), f"{score:.2f}")
         if len(report.classes) > most:
             rest = [count for count, _ in list(report.classes.values())[most:]]
             table.add_row(f"{len(rest)} more", str(sum(rest)), "")
@@ -224,7 +224,7 @@ def say_json(report: Any) -> None:
         "classes": classes,
         "metrics": report.metrics,
     }
-    say(json.dumps(facts, ensure_ascii=False))
+    say(json.dumps(facts))
 
 
 def close(report: Any, *, quiet: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from gradbox.cli.console import complain, hint, say
 from gradbox.errors import ImageError
-from gradbox.images.decode import load_rgb
+from gradbox.images.decode import decode
 from gradbox.localization import Found, Localization, Sample
 from gradbox.models.classifier import Classifier
 from gradbox.reports.drawing import picture, save_picture
@@ -68,4 +68,4 @@ def _rows(found: Localization) -> list[str]:
 def _draw(path: Path, sample: Sample, found: Localization, classifier: Classifier) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = classifier.preprocessing.frame(found.size)
-    save_picture(path, picture(load_rgb(sample.source), found, frame=frame))
+    save_picture(path, picture(decode(sample.source).rgb, found, frame=frame))

@@ -1,6 +1,5 @@
 """Images decoded and resized in threads, ahead of the model, in order and in batches."""
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,7 @@ from gradbox.geometry import Frame
 from gradbox.images.decode import NO_MEMORY, decode, is_blank, load_rgb
 from gradbox.images.memory import Budget, Share
 from gradbox.images.preprocessing import Preprocessing
-from gradbox.images.read import open_image
+from gradbox.images.read import hash_image
 from gradbox.localization import RGB, Batch, ImageSource, Sample, Selection
 
 BATCHES_AHEAD = 3
@@ -128,8 +127,7 @@ def hash_source(source: ImageSource, rgb: RGB | None = None) -> str:
         ImageError: it cannot be read.
     """
     if isinstance(source, (str, Path)):
-        with open_image(Path(source)) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hash_image(Path(source))
     return hash_bytes((load_rgb(source) if rgb is None else rgb).tobytes())
 
 

@@ -1,5 +1,6 @@
 """Image files opened without surprises: never a pipe, a device or more than the memory holds."""
 
+import hashlib
 import io
 import os
 import stat
@@ -44,6 +45,16 @@ def open_image(path: Path) -> ImageStream:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def hash_image(path: Path) -> str:
+    """SHA-256 of an image file in hex.
+
+    Raises:
+        ImageError: as `open_image`.
+    """
+    with open_image(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check(status: os.stat_result) -> None:

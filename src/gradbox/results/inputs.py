@@ -6,7 +6,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from gradbox.files import hash_file
+from gradbox.errors import ImageError
+from gradbox.images.read import hash_image
 from gradbox.localization import Sample
 
 
@@ -54,8 +55,8 @@ class Input:
         """With the SHA-256, `known` or of the file; None stays where it cannot be read."""
         if known is None and self.bytes is not None:
             try:
-                known = hash_file(Path(str(sample.source)))
-            except OSError:
+                known = hash_image(Path(str(sample.source)))
+            except ImageError:
                 known = None
         return replace(self, sha256=known)
 
