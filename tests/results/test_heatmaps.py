@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from gradbox.errors import UsageError
+from gradbox.localization import Sample
 from gradbox.results.heatmaps import create_maps, open_maps
 from gradbox.results.inputs import Input
+
+
+def sample(name: str) -> Sample:
+    """An image whose file is away."""
+    return Sample(image_id=name, source=Path("nowhere") / name)
+
 
 ONES = np.ones((2, 2), np.float32)
 
@@ -26,7 +33,7 @@ def test_an_interrupted_store_goes_on(tmp_path: Path) -> None:
     with create_maps(tmp_path, {"method": "m"}) as store:
         store.put([("a", Input(), ONES)])
     with create_maps(tmp_path, {"method": "m"}) as again:
-        assert again.has("a")
+        assert again.has(sample("a"), Input())
         again.put([("b", Input(), 3 * ONES)])
     read = open_maps(tmp_path)
     assert (read["a"].max(), read["b"].max()) == (1, 3)
@@ -36,9 +43,10 @@ def test_a_map_of_another_file_or_class_is_not_the_one_asked_for(tmp_path: Path)
     needed = Input(bytes=9, mtime_ns=1, sha256="0" * 64, asked=(1,))
     with create_maps(tmp_path, {}) as store:
         store.put([("a", needed, ONES)])
-        assert store.has("a", needed)
+        assert store.has(sample("a"), needed)
         for other in ({"bytes": 8}, {"mtime_ns": 2}, {"asked": (2,)}):
-            assert not store.has("a", Input(**{"bytes": 9, "mtime_ns": 1, "asked": (1,), **other}))
+            changed = Input(**{"bytes": 9, "mtime_ns": 1, "asked": (1,), **other})
+            assert not store.has(sample("a"), changed)
         store.put([("a", needed, 5 * ONES)])  # made again, it takes the place of the first
     assert open_maps(tmp_path)["a"].max() == 5
 
@@ -59,7 +67,8 @@ def test_a_part_cut_anywhere_is_made_again_and_never_zeros(name: str, tmp_path: 
     for length in range(len(whole)):
         (tmp_path / "parts" / name).write_bytes(whole[:length])
         with create_maps(tmp_path, {}) as store:
-            assert (store.has("a"), store.has("b")) == (False, True)
+            there = [store.has(sample(name), Input()) for name in ("a", "b")]
+            assert there == [False, True]
     (tmp_path / "parts" / name).write_bytes(whole)
     assert open_maps(tmp_path)["a"].max() == 1
 

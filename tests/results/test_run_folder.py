@@ -159,6 +159,7 @@ def test_a_part_that_was_damaged_is_made_again(tmp_path: Path) -> None:
     with open_run(tmp_path, {}, {}, overwrite=False) as folder:
         assert [folder.has(name) for name in ("a.png", "b.png")] == [False, True]
         written(folder, ["a.png", "b.png"])
+    assert not first.exists()
     assert not second.exists()
 
 
@@ -277,8 +278,33 @@ def test_a_place_where_nothing_can_be_written_is_one_line(tmp_path: Path) -> Non
             pass
 
 
+@pytest.mark.parametrize(
+    "record", ['{"image": ["a"], "line": 1}', '{"image": "a.png", "line": 1, "x": 2}']
+)
+def test_a_foreign_line_among_the_inputs_counts_as_damaged(record: str, tmp_path: Path) -> None:
+    with open_run(tmp_path, {}, {}, overwrite=False) as folder:
+        written(folder, ["a.png"])
+    (tmp_path / "images.jsonl").write_text(record + "\n")
+    with open_run(tmp_path, {}, {}, overwrite=False) as folder:
+        assert not folder.has("a.png")
+        written(folder, ["a.png"])
+    with open_run(tmp_path, {}, {}, overwrite=False) as folder:
+        assert folder.has("a.png")
+
+
+def test_strays_are_cleaned_in_this_run_and_not_in_others(tmp_path: Path) -> None:
+    for place in ("pictures/a/b", "other"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / ".x.jpg.17.partial").write_text("half")
+    (tmp_path / "other" / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"format": 2, "call": {}}')
+    with open_run(tmp_path, {}, {}, overwrite=False):
+        pass
+    left = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.partial")]
+    assert left == ["other/.x.jpg.17.partial"]
+
+
 def test_strays_of_a_killed_call_are_cleaned(tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
     (tmp_path / "run").mkdir()
     for name in ("run/.coco.json.17.partial", "run/.x.17.replaced"):
         (tmp_path / name).write_text("half")

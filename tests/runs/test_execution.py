@@ -11,7 +11,8 @@ import gradbox
 from gradbox.localization import Memo
 from gradbox.methods import ready
 from gradbox.models.load import load_classifier
-from gradbox.runs.execution import Plan, Running, chunks
+from gradbox.runs.execution import Running
+from gradbox.runs.plan import Plan, chunks
 
 
 def lines(out: Path) -> list[dict[str, object]]:

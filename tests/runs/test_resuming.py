@@ -145,6 +145,35 @@ def test_an_input_folder_that_was_away_leaves_no_error(
     assert not gradbox.locate(samples, network, out).failures
 
 
+def test_a_result_is_not_lost_when_its_picture_or_map_cannot_be_made(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    samples, out = find_images([ten]), ten.parent / "out"
+    gradbox.locate(samples, network, out)
+    before = _lines(out)
+    ten.rename(ten.parent / "elsewhere")
+    running = Running(pictures=True, save_maps=tmp_path / "maps")
+    report = gradbox.locate(samples, network, out, running=running)
+    assert (report.failures, _lines(out)) == ({}, before)
+    (ten.parent / "elsewhere").rename(ten)
+    gradbox.locate(samples, network, out, running=running)
+    assert _lines(out) == before
+    assert (
+        len(gradbox.open_maps(tmp_path / "maps")) == len(list((out / "pictures").iterdir())) == 10
+    )
+
+
+def test_a_touched_image_needs_no_new_map(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    running = Running(save_maps=tmp_path / "maps")
+    gradbox.locate(find_images([ten]), network, ten.parent / "out", running=running)
+    parts = len(list((tmp_path / "maps" / "parts").iterdir()))
+    os.utime(ten / "3.png", (1, 1))
+    gradbox.locate(find_images([ten]), network, ten.parent / "out", running=running)
+    assert len(list((tmp_path / "maps" / "parts").iterdir())) == parts
+
+
 def test_classes_that_were_edited_are_located_anew(
     discs: Path, network: gradbox.Classifier, tmp_path: Path
 ) -> None:

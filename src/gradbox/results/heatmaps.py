@@ -18,9 +18,10 @@ from jaxtyping import Float
 
 from gradbox.errors import UsageError
 from gradbox.files import write_json
+from gradbox.localization import Sample
 from gradbox.results.inputs import Input
 from gradbox.results.lock import held
-from gradbox.results.parts import array_of, read_parts, write_part
+from gradbox.results.parts import Line, Parts, array_of
 
 HEADER = "maps.json"
 FORMAT = 2
@@ -33,40 +34,37 @@ class _Row:
     file: Path
     row: int
     scale: float
-    input: Input | None
+    input: Input
 
 
 @dataclass(eq=False)
 class MapStore:
     """Maps by image id; `open_maps` reads a store, `create_maps` starts one or goes on.
 
-    `size` is (height, width) of all, None until the first map gives it.
+    `size` is (height, width) of all, None until the first map gives it; `rows` is where each map
+    stands.
     """
 
     path: Path
     about: Mapping[str, Any]
     size: tuple[int, int] | None = None
-    _rows: dict[str, _Row] = field(default_factory=dict)
+    rows: dict[str, _Row] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._parts = Parts(self.path)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     @property
     def images(self) -> Sequence[str]:
         """The images whose map is there."""
-        return list(self._rows)
+        return list(self.rows)
 
-    def has(self, image_id: str, needed: Input | None = None) -> bool:
+    def has(self, sample: Sample, needed: Input, *, verify: bool = False) -> bool:
         """Whether the map of this image is there, made of the same file for the same classes."""
-        row = self._rows.get(image_id)
-        if row is None or needed is None or row.input is None:
-            return row is not None
-        before = row.input
-        return (before.asked, before.bytes, before.mtime_ns) == (
-            needed.asked,
-            needed.bytes,
-            needed.mtime_ns,
-        )
+        row = self.rows.get(sample.image_id)
+        return row is not None and needed.is_as_before(row.input, sample, verify=verify)
 
     def __getitem__(self, image_id: str) -> Float[np.ndarray, "h w"]:
         """One map as float32, at its own scale.
@@ -74,9 +72,9 @@ class MapStore:
         Raises:
             KeyError: there is no such image, or it has no map.
         """
-        if image_id not in self._rows:
+        if image_id not in self.rows:
             raise KeyError(f"{image_id} has no map")
-        row = self._rows[image_id]
+        row = self.rows[image_id]
         maps = np.load(row.file, mmap_mode="r")
         return maps[row.row].astype(np.float32) * np.float32(row.scale)
 
@@ -94,8 +92,7 @@ class MapStore:
             top = max(float(heatmap.max()), 0.0)
             stored.append((heatmap / top if top > 0 else np.zeros_like(heatmap)).astype(np.float16))
             records.append({"image": image_id, "scale": top, "input": needed.to_json()})
-        path = write_part(self.path, records, np.stack(stored))
-        self._rows.update(_rows_of(path, records))
+        self.rows.update(_rows_of(self._parts.write(records, np.stack(stored))))
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if self.size is None:
@@ -161,17 +158,19 @@ def _read_header(path: Path) -> dict[str, Any]:
     try:
         header: dict[str, Any] = json.loads((path / HEADER).read_text("utf-8"))
         height, width = header["size"]
-        assert height > 0 < width
-    except (ValueError, TypeError, KeyError, AssertionError, OSError) as error:
-        raise UsageError(f"{path / HEADER} is damaged: give another --save-maps") from error
+        is_size = height > 0 and width > 0
+    except (ValueError, TypeError, KeyError, OSError):
+        is_size = False
+    if not is_size:
+        raise UsageError(f"{path / HEADER} is damaged: give another --save-maps")
     return header
 
 
 def _read_rows(path: Path) -> dict[str, _Row]:
     rows: dict[str, _Row] = {}
-    for part, records in read_parts(path):
-        if _is_whole(array_of(part), len(records)):
-            rows.update(_rows_of(part, records))
+    for lines in Parts(path).read():
+        if lines and _is_whole(array_of(lines[0].file), len(lines)):
+            rows.update(_rows_of(lines))
     return rows
 
 
@@ -182,10 +181,10 @@ def _is_whole(array: Path, count: int) -> bool:
         return False
 
 
-def _rows_of(part: Path, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, _Row]]:
-    for i, record in enumerate(records):
-        needed = Input.from_json(record["input"])
-        yield record["image"], _Row(array_of(part), i, record["scale"], needed)
+def _rows_of(lines: Sequence[Line]) -> Iterator[tuple[str, _Row]]:
+    for i, line in enumerate(lines):
+        needed = Input.from_json(line.record["input"])
+        yield line.record["image"], _Row(array_of(line.file), i, line.record["scale"], needed)
 
 
 def _read_old_rows(path: Path, images: Sequence[str]) -> dict[str, _Row]:
@@ -198,7 +197,7 @@ def _read_old_rows(path: Path, images: Sequence[str]) -> dict[str, _Row]:
     if not _is_whole(array, len(images)) or len(scales) != len(images):
         return {}
     pairs = enumerate(zip(images, scales.tolist(), strict=True))
-    return {image: _Row(array, i, s, None) for i, (image, s) in pairs if not np.isnan(s)}
+    return {image: _Row(array, i, s, Input()) for i, (image, s) in pairs if not np.isnan(s)}
 
 
 def _as_text(size: tuple[int, int]) -> str:

@@ -6,6 +6,9 @@ and their SHA-256, so a part that was damaged later is seen, and what it held is
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +16,62 @@ import numpy as np
 
 from gradbox.files import hash_bytes, whole_file
 
-FOLDER = "parts"
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a part: what it says, and the bytes of the file where it stands."""
+
+    record: Mapping[str, Any]
+    file: Path
+    start: int
+    end: int
 
 
-def write_part(
-    folder: Path, records: Sequence[Mapping[str, Any]], array: np.ndarray | None = None
-) -> Path:
-    """Write the next part below `folder`; it is there once its lines are."""
-    number = max((int(path.stem) for path in _lines_of(folder)), default=0) + 1
-    path = folder / FOLDER / f"{number:07}.jsonl"
-    if array is not None:
-        with whole_file(array_of(path)) as partial, partial.open("wb") as stream:
-            np.save(stream, array)
-    body = b"".join(to_bytes(record) for record in records)
-    head = to_bytes({"lines": len(records), "sha256": hash_bytes(body)})
-    with whole_file(path) as partial:
-        partial.write_bytes(head + body)
-    return path
+class Parts:
+    """The parts in the folder `parts` of a run or a store, which one process writes at a time."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "parts"
 
-def read_parts(folder: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
-    """The parts below `folder`, oldest first; damaged ones are left out."""
-    for path in _lines_of(folder):
-        head, _, body = path.read_bytes().partition(b"\n")
-        facts = from_bytes(head)
-        if facts is None or facts.get("sha256") != hash_bytes(body):
-            continue
-        yield path, [json.loads(line) for line in body.splitlines()]
+    def write(
+        self, records: Sequence[Mapping[str, Any]], array: np.ndarray | None = None
+    ) -> list[Line]:
+        """Write the next part; it is there once its lines are, which come after the array."""
+        path = self._folder / f"{next(self._numbers):07}.jsonl"
+        if array is not None:
+            with whole_file(array_of(path)) as partial, partial.open("wb") as stream:
+                np.save(stream, array)
+        lines = [to_bytes(record) for record in records]
+        body = b"".join(lines)
+        head = to_bytes({"lines": len(lines), "sha256": hash_bytes(body)})
+        with whole_file(path) as partial:
+            partial.write_bytes(head + body)
+        return list(_placed(path, len(head), records, lines))
 
+    def read(self) -> Iterator[list[Line]]:
+        """The lines of each part, oldest first; damaged parts are left out."""
+        for path in self._paths():
+            head, _, body = path.read_bytes().partition(b"\n")
+            facts = from_bytes(head)
+            if facts is not None and facts.get("sha256") == hash_bytes(body):
+                lines = body.splitlines(keepends=True)
+                records = [json.loads(line) for line in lines]
+                yield list(_placed(path, len(head) + 1, records, lines))
 
-def remove_parts(folder: Path, paths: Sequence[Path]) -> None:
-    """Remove these parts, and their folder when it is empty."""
-    for path in paths:
-        path.unlink(missing_ok=True)
-        array_of(path).unlink(missing_ok=True)
-    if (folder / FOLDER).is_dir() and not any((folder / FOLDER).iterdir()):
-        (folder / FOLDER).rmdir()
+    def remove(self) -> None:
+        """Remove all parts, oldest first: those that a kill leaves are the ones that count."""
+        for path in self._paths():
+            path.unlink(missing_ok=True)
+            array_of(path).unlink(missing_ok=True)
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    @cached_property
+    def _numbers(self) -> Iterator[int]:
+        return count(max((int(path.stem) for path in self._paths()), default=0) + 1)
+
+    def _paths(self) -> list[Path]:
+        return sorted(path for path in self._folder.glob("*.jsonl") if path.stem.isdecimal())
 
 
 def array_of(part: Path) -> Path:
@@ -73,5 +96,9 @@ def from_bytes(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _lines_of(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / FOLDER).glob("*.jsonl") if path.stem.isdecimal())
+def _placed(
+    path: Path, start: int, records: Sequence[Mapping[str, Any]], lines: Sequence[bytes]
+) -> Iterator[Line]:
+    for record, line in zip(records, lines, strict=True):
+        yield Line(record, path, start, start + len(line))
+        start += len(line)

@@ -8,13 +8,14 @@ those of the images that are there.
 """
 
 import json
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -23,8 +24,8 @@ from gradbox.errors import UsageError
 from gradbox.files import hash_file, whole_file, write_json
 from gradbox.localization import Found, Sample
 from gradbox.results.inputs import Input
-from gradbox.results.lock import LOCK, held
-from gradbox.results.parts import from_bytes, read_parts, remove_parts, to_bytes, write_part
+from gradbox.results.lock import held
+from gradbox.results.parts import Line, Parts, from_bytes, to_bytes
 from gradbox.results.predictions import from_line
 
 PREDICTIONS = "predictions.jsonl"
@@ -36,40 +37,39 @@ FORMAT = 2
 
 _STAGING = ".new"
 _MOVING = ".moving"
+_STRAYS = (".partial", ".replaced")
 _FILES = (PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.html", "pictures")
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A line that was written, where it stands, its CRC-32, and what it depends on."""
+    """A result that was written: where its line stands, and what it depends on."""
 
     input: Input
     file: Path
     start: int
     end: int
-    checksum: int
     is_error: bool
 
-    def line(self) -> dict[str, Any]:
-        with self.file.open("rb") as stream:
-            stream.seek(self.start)
-            record = from_bytes(stream.read(self.end - self.start))
-        assert record is not None
-        line: dict[str, Any] = record.get("line", record)
-        return line
 
-
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RunFolder:
     """The folder of one run, held against other calls; make it with `open_run`.
 
     `path` is where the run writes: its folder, or a hidden one in it for a run that replaces
-    another and takes its place only when it is finished.
+    another and takes its place only when it is finished. `samples` are the images of the call, once
+    they have been checked.
     """
 
     path: Path
     run: Mapping[str, Any]
-    samples: list[Sample] = field(default_factory=list)
+    samples: Sequence[Sample] = ()
+
+    def __post_init__(self) -> None:
+        self._parts = Parts(self.path)
+        self._entries = dict(_final_entries(self.path))
+        for lines in self._parts.read():
+            self._entries.update(map(_entry_of_part, lines))
 
     @property
     def predictions(self) -> Path:
@@ -95,23 +95,24 @@ class RunFolder:
 
     def results(self, *, masks: bool = False) -> Iterator[tuple[str, Found]]:
         """The results of this call's images, in their order; masks only if asked for."""
-        for sample in self.samples:
-            line = self._entries[sample.image_id].line()
-            yield sample.image_id, from_line(line, masks=masks)
+        names = [sample.image_id for sample in self.samples]
+        lines = _lines(self._entries[name] for name in names)
+        for name, line in zip(names, lines, strict=True):
+            yield name, from_line(line, masks=masks)
 
     def has(self, image_id: str) -> bool:
         """Whether an image has its line."""
         return image_id in self._entries
 
     def check(
-        self, samples: Iterable[Sample], inputs: Mapping[str, Input], *, verify: bool, retry: bool
+        self, samples: Sequence[Sample], inputs: Mapping[str, Input], *, verify: bool, retry: bool
     ) -> None:
         """Take these images as those of the call, and forget the lines that no longer hold.
 
         What could not be read is tried again, what failed otherwise only for `retry`.
         """
-        self.samples[:] = samples
-        for sample in self.samples:
+        self.samples = samples
+        for sample in samples:
             entry = self._entries.get(sample.image_id)
             if entry is None:
                 continue
@@ -125,12 +126,12 @@ class RunFolder:
 
     def append(self, lines: Sequence[tuple[Input, Mapping[str, Any]]]) -> None:
         """Write the lines of some images, and what they depend on, as one part."""
-        records = [
-            {"image": line["image"], "input": needed.to_json(), "line": line}
-            for needed, line in lines
-        ]
-        for name, entry in _entries_of_part(write_part(self.path, records)):
-            self._entries[name] = entry
+        if lines:
+            records = [
+                {"image": line["image"], "input": needed.to_json(), "line": line}
+                for needed, line in lines
+            ]
+            self._entries.update(map(_entry_of_part, self._parts.write(records)))
 
     def finish(self, **facts: Any) -> None:
         """Gather the parts in the final files, and write `run.json` with what is known now."""
@@ -142,24 +143,31 @@ class RunFolder:
         write_json(self.path / RUN, facts)
 
     def _gather(self, order: Sequence[str]) -> None:
-        """Write the final files; those that hold what they should stay as they are."""
-        entries = {image_id: self._entries[image_id] for image_id in order}
-        with whole_file(self.path / INPUTS) as inputs, whole_file(self.path / HASHES) as hashes:
-            if list(self._entries) != order or not self._is_gathered():
-                with whole_file(self.predictions) as lines, lines.open("wb") as out:
-                    out.writelines(to_bytes(entry.line()) for entry in entries.values())
-                entries = dict(_entries_of_lines(self.predictions, entries))
-            with inputs.open("wb") as about, hashes.open("wb") as digests:
-                for image_id, entry in entries.items():
-                    about.write(
-                        to_bytes(
-                            {"image": image_id, "line": entry.checksum, **entry.input.to_json()}
-                        )
-                    )
-                    if entry.input.sha256:
-                        digests.write(_as_sha256sum(entry.input.sha256, image_id))
-        remove_parts(self.path, [path for path, _ in read_parts(self.path)])
-        self.__dict__["_entries"] = entries
+        """Write the final files; predictions that hold what they should stay as they are."""
+        if list(self._entries) != order or not self._is_gathered():
+            lines = _lines(self._entries[image_id] for image_id in order)
+            with whole_file(self.predictions) as partial, partial.open("wb") as stream:
+                stream.writelines(map(to_bytes, lines))
+        with (
+            whole_file(self.path / INPUTS) as inputs,
+            whole_file(self.path / HASHES) as hashes,
+            inputs.open("wb") as about,
+            hashes.open("wb") as digests,
+            self.predictions.open("rb") as stream,
+        ):
+            gathered, start = {}, 0
+            for image_id, raw in zip(order, stream, strict=True):
+                end = start + len(raw)
+                entry = replace(
+                    self._entries[image_id], file=self.predictions, start=start, end=end
+                )
+                gathered[image_id], start = entry, end
+                facts = {"image": image_id, "line": zlib.crc32(raw), **entry.input.to_json()}
+                about.write(to_bytes(facts))
+                if entry.input.sha256:
+                    digests.write(_as_sha256sum(entry.input.sha256, image_id))
+        self._parts.remove()
+        self._entries = gathered
 
     def _is_gathered(self) -> bool:
         """Whether the predictions hold these lines and nothing else."""
@@ -168,13 +176,6 @@ class RunFolder:
         return self.predictions.stat().st_size == sum(
             entry.end - entry.start for entry in self._entries.values()
         )
-
-    @cached_property
-    def _entries(self) -> dict[str, _Entry]:
-        entries = dict(_final_entries(self.path))
-        for path, _ in read_parts(self.path):
-            entries.update(_entries_of_part(path))
-        return entries
 
 
 @contextmanager
@@ -237,55 +238,46 @@ def _final_entries(path: Path) -> Iterator[tuple[str, _Entry]]:
     """Those lines of the gathered files that are as they were written."""
     if not (path / PREDICTIONS).exists() or not (path / INPUTS).exists():
         return
-    needed: dict[str, tuple[int, Input]] = {}
     with (path / INPUTS).open("rb") as stream:
-        for raw in stream:
-            record = from_bytes(raw)
-            if record is not None and {"image", "line"} <= record.keys():
-                image_id, checksum = record.pop("image"), record.pop("line")
-                needed[image_id] = checksum, Input.from_json(record)
+        known = dict(filter(None, map(_input_of, stream)))
     start = 0
     with (path / PREDICTIONS).open("rb") as stream:
         for raw in stream:
             line, end = from_bytes(raw), start + len(raw)
-            image_id = line.get("image") if line is not None else None
-            checksum, known = needed.get(image_id or "", (None, Input()))
-            if line is not None and image_id is not None and checksum == zlib.crc32(raw):
-                yield (
-                    image_id,
-                    _Entry(known, path / PREDICTIONS, start, end, checksum, "error" in line),
-                )
+            image_id = None if line is None else line.get("image")
+            if line is not None and isinstance(image_id, str) and image_id in known:
+                checksum, needed = known[image_id]
+                if checksum == zlib.crc32(raw):
+                    yield image_id, _Entry(needed, path / PREDICTIONS, start, end, "error" in line)
             start = end
 
 
-def _entries_of_lines(path: Path, entries: Mapping[str, _Entry]) -> Iterator[tuple[str, _Entry]]:
-    """The same entries where they stand now, a line each in this order."""
-    start = 0
-    with path.open("rb") as stream:
-        for (image_id, entry), raw in zip(entries.items(), stream, strict=True):
-            end = start + len(raw)
-            yield (
-                image_id,
-                replace(entry, file=path, start=start, end=end, checksum=zlib.crc32(raw)),
-            )
-            start = end
+def _input_of(raw: bytes) -> tuple[str, tuple[int, Input]] | None:
+    """An image, its line's CRC-32 and its input, as `images.jsonl` has them; None if damaged."""
+    record = from_bytes(raw) or {}
+    image_id, checksum = record.pop("image", None), record.pop("line", None)
+    if not isinstance(image_id, str) or not isinstance(checksum, int):
+        return None
+    try:
+        return image_id, (checksum, Input.from_json(record))
+    except TypeError:
+        return None
 
 
-def _entries_of_part(path: Path) -> Iterator[tuple[str, _Entry]]:
-    content = path.read_bytes()
-    start = content.index(b"\n") + 1
-    for raw in content[start:].splitlines(keepends=True):
-        record = json.loads(raw)
-        entry = _Entry(
-            Input.from_json(record["input"]),
-            path,
-            start,
-            start + len(raw),
-            zlib.crc32(raw),
-            "error" in record["line"],
-        )
-        yield record["image"], entry
-        start += len(raw)
+def _entry_of_part(line: Line) -> tuple[str, _Entry]:
+    needed = Input.from_json(line.record["input"])
+    is_error = "error" in line.record["line"]
+    return line.record["image"], _Entry(needed, line.file, line.start, line.end, is_error)
+
+
+def _lines(entries: Iterable[_Entry]) -> Iterator[dict[str, Any]]:
+    """The lines of `predictions.jsonl`, wherever they stand; neighbours open their file once."""
+    for file, neighbours in groupby(entries, key=lambda entry: entry.file):
+        with file.open("rb") as stream:
+            for entry in neighbours:
+                stream.seek(entry.start)
+                record = json.loads(stream.read(entry.end - entry.start))
+                yield record.get("line", record)
 
 
 def _as_sha256sum(digest: str, name: str) -> bytes:
@@ -363,7 +355,7 @@ def _take_place(path: Path) -> None:
             _remove(path / name)
         (staging / _MOVING).touch()
     for one in sorted(staging.iterdir(), key=lambda one: one.name == RUN):
-        if one.name not in (_MOVING, LOCK):
+        if one.name != _MOVING:
             _move(one, path / one.name)
     shutil.rmtree(staging)
 
@@ -395,6 +387,14 @@ def _remove(path: Path) -> None:
 
 
 def _clean(path: Path) -> None:
-    """Remove what a killed call left unfinished: nobody else is at work here."""
-    for stray in [*path.glob(".*.partial"), *path.glob("*/.*.partial"), *path.glob(".*.replaced")]:
-        _remove(stray)
+    """Remove what a killed call left unfinished here; other runs below look after themselves."""
+    for name, subfolders, files in os.walk(path):
+        folder = Path(name)
+        strays = [n for n in (*subfolders, *files) if n.startswith(".") and n.endswith(_STRAYS)]
+        for stray in strays:
+            _remove(folder / stray)
+        subfolders[:] = [
+            n
+            for n in subfolders
+            if n not in strays and (n == _STAGING or not (folder / n / RUN).exists())
+        ]

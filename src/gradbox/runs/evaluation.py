@@ -17,7 +17,8 @@ from gradbox.localization import ClassFrom, Found, Localization, Sample, Selecti
 from gradbox.methods import ReadyMethod, rebuilt
 from gradbox.models.classifier import Classifier
 from gradbox.results.run_folder import RunFolder, open_run
-from gradbox.runs.execution import LabelsOf, Plan, Running
+from gradbox.runs.execution import Running
+from gradbox.runs.plan import LabelsOf, Plan
 from gradbox.scores.baselines import baselines
 from gradbox.scores.boxes import Scores
 from gradbox.scores.run_masks import score_constant_masks, score_masks

@@ -1,9 +1,8 @@
-"""Running methods over many images: in batches, with progress, into folders that can resume."""
+"""Running plans over many images: with progress, into folders that can resume."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,16 @@ import numpy as np
 
 from gradbox.errors import ImageError, UsageError, nearest
 from gradbox.exports import FORMATS
-from gradbox.files import hash_bytes
-from gradbox.images.batches import WORKERS, Failed, Loaded, load_batches, to_batch
-from gradbox.localization import RGB, Batch, Found, Localization, Sample, Selection
-from gradbox.methods import ReadyMethod, rebuilt
-from gradbox.models.classifier import Classifier
+from gradbox.images.batches import WORKERS, Failed, Loaded
+from gradbox.localization import RGB, Found, Localization, Sample
+from gradbox.methods import rebuilt
 from gradbox.progress import Track, silent
-from gradbox.reports.drawing import picture, save_picture
+from gradbox.reports.drawing import picture, picture_file, save_picture
 from gradbox.results.heatmaps import MapStore, create_maps
 from gradbox.results.inputs import Input
 from gradbox.results.predictions import to_line
 from gradbox.results.run_folder import RunFolder
-
-LabelsOf = Callable[[Sample], tuple[int, ...] | None]
-_LONGEST_NAME = 255 - len(".jpg")
+from gradbox.runs.plan import Plan, chunks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,36 +52,6 @@ class Running:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """What is to be localized: images, a method on a classifier, and the classes asked for.
-
-    `labels_of` gives the class indices of an image, None leaves them to `selection`; `labels` are
-    those that were given for all images.
-    """
-
-    samples: Iterable[Sample]
-    classifier: Classifier
-    method: ReadyMethod
-    labels_of: LabelsOf
-    selection: Selection
-    labels: tuple[int, ...] = ()
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What `run.json` says of the classifier and the method."""
-        return {
-            "model": self.classifier.name,
-            "weights_hash": self.classifier.weights_hash,
-            "dtype": str(self.classifier.dtype).removeprefix("torch."),
-            "preprocessing": str(self.classifier.preprocessing),
-            "layer": self.method.layer,
-            "method": self.method.text,
-            "box": self.method.box_text,
-            "box_hash": None if self.method.regressor is None else self.method.regressor.sha256,
-        }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
     """One plan on its way into a folder, and maybe its heat maps into another."""
 
@@ -109,37 +74,6 @@ class Report:
     gone: tuple[str, ...] = ()
     classes: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     metrics: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """One batch: what was loaded, and of each plan what it found and the seconds of its method."""
-
-    loaded: Sequence[Loaded | Failed]
-    found: Sequence[Sequence[Found]]
-    seconds: Sequence[float]
-
-    def __len__(self) -> int:
-        return len(self.loaded)
-
-
-def chunks(
-    plans: Sequence[Plan], *, batch_size: int, workers: int, details: bool, originals: bool = False
-) -> Iterator[Chunk]:
-    """The samples of the first plan, batch by batch, in order, through all plans.
-
-    Equal makers of heat maps make the maps of a batch once; the seconds count for each of them. The
-    classifiers' preprocessing has to be the same. `originals` keeps the decoded images.
-    """
-    keep = originals or any(plan.method.method.needs_originals for plan in plans)
-    for loaded in load_batches(
-        plans[0].samples,
-        plans[0].classifier.preprocessing,
-        batch_size=batch_size,
-        workers=workers,
-        keep_originals=keep,
-    ):
-        yield _chunk(plans, loaded, details)
 
 
 def run(
@@ -175,21 +109,18 @@ def run(
 
 
 def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]) -> None:
-    """Gather the results of the folder and write the other formats.
+    """Write the other formats, and gather the results of the folder.
 
     Where no image was run, the seconds of the earlier call are kept.
     """
     known = folder.facts
-    took = seconds if seconds["images"] else known.get("seconds", seconds)
-    files = dict.fromkeys(known.get("files", []))
-    folder.finish(seconds=took, files=list(files))
+    files = set(known.get("files", []))
     for name in running.formats:
         good = (one for _, one in folder.results(masks=True) if isinstance(one, Localization))
         written = FORMATS[name](good, plan.classifier.class_name, folder.path)
-        for path in _made(written):
-            files[path.relative_to(folder.path).as_posix()] = None
-    if running.formats:
-        folder.finish(seconds=took, files=list(files))
+        files |= {path.relative_to(folder.path).as_posix() for path in _made(written)}
+    took = seconds if seconds["images"] else known.get("seconds", seconds)
+    folder.finish(seconds=took, files=sorted(files))
 
 
 def _made(written: Path) -> list[Path]:
@@ -199,23 +130,24 @@ def _made(written: Path) -> list[Path]:
     return [child for child in written.iterdir() if child.name != "images"]
 
 
-def report_of(folder: RunFolder, out: Path) -> Report:
-    """What a finished job did, from its predictions."""
+def report_of(folder: RunFolder, out: Path, results: Iterable[tuple[str, Found]]) -> Report:
+    """What a finished job did, from its results."""
     failures: dict[str, str] = {}
-    scores: dict[str, list[float]] = {}
-    for image_id, found in folder.results():
+    sums: dict[str, tuple[int, float]] = {}
+    for image_id, found in results:
         if isinstance(found, ImageError):
             failures[image_id] = str(found)
             continue
         for name, score in zip(found.names, found.scores, strict=True):
-            scores.setdefault(name or "object", []).append(score)
-    by_count = sorted(scores.items(), key=lambda item: (-len(item[1]), item[0]))
+            count, total = sums.get(name or "object", (0, 0.0))
+            sums[name or "object"] = count + 1, total + score
+    by_count = sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))
     return Report(
         folder=out,
         n_images=len(folder.samples),
         failures=failures,
         gone=tuple(folder.gone),
-        classes={name: (len(some), sum(some) / len(some)) for name, some in by_count},
+        classes={name: (count, total / count) for name, (count, total) in by_count},
     )
 
 
@@ -228,51 +160,6 @@ def draw(loaded: Loaded, found: Localization, *, with_truth: bool) -> RGB:
         frame=loaded.frame,
         truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),
     )
-
-
-def _chunk(plans: Sequence[Plan], loaded: Sequence[Loaded | Failed], details: bool) -> Chunk:
-    usable = [one for one in loaded if isinstance(one, Loaded)]
-    batch = to_batch(usable) if usable else None
-    found, seconds = [], []
-    for plan in plans:
-        rest: Iterator[Found] = iter(())
-        started = ended = 0.0
-        if batch is not None:
-            started = batch.memo.clock()
-            rest = iter(_localized(plan, batch, usable, details))
-            ended = batch.memo.clock()
-        seconds.append(ended - started)
-        found.append([_in_place(one, rest, plan.classifier) for one in loaded])
-    return Chunk(loaded, found, seconds)
-
-
-def _localized(
-    plan: Plan, batch: Batch, usable: Sequence[Loaded], details: bool
-) -> Sequence[Found]:
-    """What a method finds in a batch; if it raises, in the images one by one."""
-    asking = batch.asking([plan.labels_of(one.sample) for one in usable], plan.selection)
-    try:
-        return list(plan.method.localizer.localize(asking, details=details))
-    except UsageError:
-        raise
-    except Exception as error:
-        if len(usable) > 1:
-            alone = (_localized(plan, to_batch([one]), [one], details) for one in usable)
-            return list(chain.from_iterable(alone))
-        failed = ImageError(f"the method failed: {type(error).__name__}: {error}")
-        failed.__cause__ = error
-        return [failed]
-
-
-def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], classifier: Classifier) -> Found:
-    """What was found in an image: its error, or the next of what the usable ones gave, named."""
-    if isinstance(loaded, Failed):
-        return loaded.error
-    found = next(rest)
-    if isinstance(found, ImageError):
-        return found.of(loaded.sample.image_id)
-    names = tuple(None if i is None else classifier.class_name(i) for i in found.labels)
-    return replace(found, names=names, blank=found.blank or loaded.blank)
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,19 +182,24 @@ class _Writer:
             raise UsageError(f"{folder.path / 'pictures'} is a file: pictures need a folder there")
         self.inputs.update({s.image_id: Input.now(s, plan.labels_of(s)) for s in samples})
         folder.check(samples, self.inputs, verify=self.running.verify, retry=self.running.retry)
-        return {s.image_id for s in samples if self._lacks(s.image_id)}
+        return {sample.image_id for sample in samples if self._lacks(sample)}
 
-    def _lacks(self, image_id: str) -> bool:
+    def _lacks(self, sample: Sample) -> bool:
+        image_id, verify = sample.image_id, self.running.verify
         if not self.job.folder.has(image_id):
             return True
-        if self.store is not None and not self.store.has(image_id, self.inputs[image_id]):
+        needed = self.inputs[image_id]
+        if self.store is not None and not self.store.has(sample, needed, verify=verify):
             return True
         return self.running.pictures and not self._picture(image_id).exists()
 
     def write(
         self, loaded: Sequence[Loaded | Failed], found: Sequence[Found], *, with_truth: bool
     ) -> None:
-        """Write what was found in one batch: maps and pictures first, then the lines."""
+        """Write what was found in one batch: maps and pictures, then the lines that are not there.
+
+        A line that is there holds, whatever came of looking at its image once more.
+        """
         lines, maps = [], []
         for one, result in zip(loaded, found, strict=True):
             image_id = one.sample.image_id
@@ -318,18 +210,14 @@ class _Writer:
                     maps.append((image_id, needed, result.heatmap))
                 if self.running.pictures:
                     save_picture(self._picture(image_id), draw(one, result, with_truth=with_truth))
-            lines.append((needed, to_line(image_id, result, masks=self.running.masks)))
+            if not self.job.folder.has(image_id):
+                lines.append((needed, to_line(image_id, result, masks=self.running.masks)))
         if self.store is not None:
             self.store.put(maps)
         self.job.folder.append(lines)
 
     def _picture(self, image_id: str) -> Path:
-        """Where the picture of an image lies; a name that is too long for a file is cut."""
-        *folders, name = image_id.split("/")
-        if len(name.encode()) > _LONGEST_NAME:
-            start = name.encode()[: _LONGEST_NAME - 9].decode("utf-8", "ignore")
-            name = f"{start}~{hash_bytes(image_id.encode())[:8]}"
-        return self.job.folder.path.joinpath("pictures", *folders, f"{name}.jpg")
+        return picture_file(self.job.folder.path / "pictures", image_id)
 
 
 def _store(job: Job) -> AbstractContextManager[MapStore | None]:

@@ -21,7 +21,8 @@ from gradbox.localization import ClassFrom, Sample, Selection
 from gradbox.methods import DEFAULT_LEARNED, DEFAULT_METHOD, layer_name, ready_maps
 from gradbox.models.classifier import Classifier
 from gradbox.runs.evaluation import Part, Units, labels_of_units, with_units
-from gradbox.runs.execution import LabelsOf, Running
+from gradbox.runs.execution import Running
+from gradbox.runs.plan import LabelsOf
 from gradbox.specs import part_of
 
 
