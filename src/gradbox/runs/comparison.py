@@ -112,9 +112,10 @@ def compare(
             open_run(out, call, {"runs": typed}, overwrite=running.overwrite)
         )
         ran: list[Run] = []
+        boxed = _boxed(protocol) if any(one.is_to_fit for one in asked) else None
         for classifier, prefix in zip(classifiers, _prefixes(classifiers), strict=True):
             evaluations = {
-                prefix + one.name: _prepared(protocol, classifier, out, one, running)
+                prefix + one.name: _prepared(protocol, classifier, out, one, boxed, running)
                 for one in asked
             }
             ran += _run(evaluations, out, running, stack)
@@ -136,6 +137,7 @@ def compare(
         folder=out,
         n_images=len(first.run.evaluation.samples),
         failures=ranking.failures,
+        gone=tuple(first.run.folder.gone),
         metrics=table,
     )
 
@@ -174,18 +176,38 @@ def _check(runs: Sequence[MethodAndBox], part: Part, classifiers: Sequence[Class
             )
 
 
+@dataclass(frozen=True)
+class _Boxed:
+    """The images that boxes are learned from, and a hash of their files, boxes and classes."""
+
+    samples: Sequence[Sample]
+    truth: str
+
+
+def _boxed(protocol: Protocol) -> _Boxed:
+    samples = without_twins(protocol.others, protocol.part.of(protocol.dataset.samples))
+    digests = dict(file_hashes(samples))
+    known = [
+        [s.image_id, digests.get(s.image_id), s.boxes.tolist(), s.labels, s.label] for s in samples
+    ]
+    return _Boxed(samples, hash_bytes(json.dumps(known).encode()))
+
+
 def _prepared(
-    protocol: Protocol, classifier: Classifier, out: Path, one: MethodAndBox, running: Running
+    protocol: Protocol,
+    classifier: Classifier,
+    out: Path,
+    one: MethodAndBox,
+    boxed: _Boxed | None,
+    running: Running,
 ) -> Evaluation:
     """A run made ready; a box that is to be learned is fitted first, if it is not there yet."""
     box = one.box
-    if one.is_to_fit:
+    if boxed is not None and one.is_to_fit:
         file = out / "boxes" / f"{_slug(classifier.name, one.name)}.safetensors"
-        scored = protocol.part.of(protocol.dataset.samples)
-        samples = without_twins(protocol.others, scored)
-        if running.overwrite or not _is_fitted_on(file, samples):
+        if running.overwrite or not _is_fitted_on(file, boxed.truth):
             fit(
-                replace(protocol.dataset, samples=samples),
+                replace(protocol.dataset, samples=boxed.samples),
                 classifier,
                 file,
                 box=box,
@@ -193,28 +215,19 @@ def _prepared(
                 class_from=protocol.class_from,
                 running=replace(running, overwrite=True),
             )
-            write_json(file.with_suffix(".json"), {"truth": _truth(samples)})
+            write_json(file.with_suffix(".json"), {"truth": boxed.truth})
         kind = canonical(part_of(box, ESTIMATORS), ESTIMATORS).partition("(")[0]
         box = str(Spec(kind, (file.as_posix(),), {}))
     return prepare(protocol, ready(one.method, box, classifier), classifier)
 
 
-def _is_fitted_on(file: Path, samples: Sequence[Sample]) -> bool:
+def _is_fitted_on(file: Path, truth: str) -> bool:
     """Whether a fitted box is there, and the images and boxes are those that it has seen."""
     try:
         known = json.loads(file.with_suffix(".json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return file.exists() and bool(known == {"truth": _truth(samples)})
-
-
-def _truth(samples: Sequence[Sample]) -> str:
-    """A hash that differs wherever a file, a box or a class does."""
-    digests = dict(file_hashes(samples))
-    known = [
-        [s.image_id, digests.get(s.image_id), s.boxes.tolist(), s.labels, s.label] for s in samples
-    ]
-    return hash_bytes(json.dumps(known).encode())
+    return file.exists() and bool(known == {"truth": truth})
 
 
 def _run(
