@@ -66,6 +66,15 @@ def test_locate_without_a_folder_shows_a_row_for_each_box(
     assert "--out DIR" in said.err
 
 
+def test_locate_without_a_folder_gives_a_line_of_json_an_image(
+    photos: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("locate", photos, "--model", card, "--json") == 0
+    said = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert run("locate", photos, "--model", card, "--out", tmp_path / "out", "--quiet") == 0
+    assert said == lines(tmp_path / "out" / "predictions.jsonl")
+
+
 def test_locate_shows_where_a_picture_was_written(
     photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +92,9 @@ def test_locate_shows_where_a_picture_was_written(
         ("--masks",),
         ("--save-maps", "maps"),
         ("--overwrite",),
+        ("--verify",),
+        ("--retry",),
+        ("--quiet",),
     ],
 )
 def test_what_writes_files_needs_a_folder(

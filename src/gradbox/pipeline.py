@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypedDict, Unpack, overload
@@ -31,8 +32,9 @@ from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
 from gradbox.results.run_folder import open_run
 from gradbox.runs.evaluation import Part, Protocol, prepare
-from gradbox.runs.execution import Job, Plan, Report, Running, chunks, finish, report_of, run
+from gradbox.runs.execution import Job, Report, Running, finish, report_of, run
 from gradbox.runs.fitting import fit
+from gradbox.runs.plan import Plan, chunks
 
 __all__ = ["evaluate", "fit", "localize", "locate"]
 
@@ -43,6 +45,7 @@ class _Options(TypedDict, total=False):
     labels: Sequence[str]
     selection: Selection | None
     batch_size: int
+    workers: int
     details: bool
 
 
@@ -69,6 +72,7 @@ def localize(
     labels: Sequence[str] = (),
     selection: Selection | None = None,
     batch_size: int = 16,
+    workers: int = WORKERS,
     details: bool = False,
 ) -> Localization | Iterator[Found]:
     """Localize one image, or any number in order; the same job as `locate`, without files.
@@ -85,6 +89,7 @@ def localize(
         labels: classes to locate, by name, wnid or index; none means the recognized one.
         selection: which classes where none is given; the default follows the method.
         batch_size: images in one pass; it does not change the result.
+        workers: threads that decode images.
         details: also give each localization its heat map, mask and regions.
 
     Returns:
@@ -97,12 +102,16 @@ def localize(
     """
     classifier = classifier or load_classifier()
     alone, several = _one_or_many(sources)
-    paths: dict[str, str] = {}
-    samples = _samples(several, paths)
-    plan = _plan(samples, classifier, ready(method, box, classifier), labels, selection)
-    done = chunks([plan], batch_size=batch_size, workers=WORKERS, details=details)
+    plan = _plan(
+        map(_sample, count(), several),
+        classifier,
+        ready(method, box, classifier),
+        labels,
+        selection,
+    )
+    done = chunks([plan], batch_size=batch_size, workers=workers, details=details)
     results = (
-        _named(found, paths.get(one.sample.image_id, one.sample.image_id))
+        _named(found, one.sample)
         for chunk in done
         for one, found in zip(chunk.loaded, chunk.found[0], strict=True)
     )
@@ -160,7 +169,7 @@ def locate(
     ) as folder:
         (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
         finish(folder, plan, running, seconds)
-        return report_of(folder, out)
+        return report_of(folder, out, folder.results())
 
 
 def evaluate(
@@ -195,7 +204,7 @@ def evaluate(
         (seconds,) = run([job], running, with_truth=True)
         finish(folder, evaluation.plan, running, seconds)
         found = dict(folder.results())
-        report, scores = report_of(folder, out), evaluation.score(found)
+        report, scores = report_of(folder, out, found.items()), evaluation.score(found)
         name = evaluation.plan.method.name(method, box)
         metrics = {
             "run": name,
@@ -227,21 +236,22 @@ def _one_or_many(sources: Any) -> tuple[bool, Iterable[ImageSource | Sample]]:
     return one, [sources] if one else sources
 
 
-def _samples(sources: Iterable[ImageSource | Sample], paths: dict[str, str]) -> Iterator[Sample]:
-    """Samples as they are, other images under their number; `paths` is told those of files."""
-    for i, source in enumerate(sources):
-        if isinstance(source, Sample):
-            yield source
-            continue
-        if isinstance(source, (str, Path)):
-            paths[str(i)] = str(source)  # may lie anywhere, so it is no id
-        yield Sample(image_id=str(i), source=source)
+class _Numbered(Sample):
+    """An image that came without an id: its file may lie anywhere, so its path is none."""
 
 
-def _named(found: Found, image_id: str) -> Found:
-    return (
-        found.of(image_id) if isinstance(found, ImageError) else replace(found, image_id=image_id)
-    )
+def _sample(number: int, source: ImageSource | Sample) -> Sample:
+    if isinstance(source, Sample):
+        return source
+    return _Numbered(image_id=str(number), source=source)
+
+
+def _named(found: Found, sample: Sample) -> Found:
+    """What was found in a file that came without an id, under its path."""
+    if not isinstance(sample, _Numbered) or not isinstance(sample.source, (str, Path)):
+        return found
+    path = str(sample.source)
+    return found.of(path) if isinstance(found, ImageError) else replace(found, image_id=path)
 
 
 def _plan(

@@ -83,6 +83,11 @@ def locate(
     drawn = show or (len(samples) == 1 and out_console.is_terminal)
     classifier = loading.classifier(model, methods=[method])
     found = pipeline.localize(
-        samples, classifier, batch_size=how.batch_size, details=drawn, **asked
+        samples,
+        classifier,
+        batch_size=how.batch_size,
+        workers=how.workers,
+        details=drawn,
+        **asked,
     )
-    preview(samples, found, classifier, drawn=drawn)
+    preview(samples, found, classifier, drawn=drawn, as_json=how.as_json)

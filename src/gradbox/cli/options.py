@@ -193,7 +193,11 @@ class PictureOptions(RunOptions):
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Say what was done as one line of JSON, and nothing else."),
+        typer.Option(
+            "--json",
+            help="Say what was done as one line of JSON, and nothing else; without --out, a line"
+            " for each image.",
+        ),
     ] = False
 
     def running(self, **more: Any) -> Any:
@@ -233,13 +237,16 @@ class FormatOptions(PictureOptions):
     ] = ""
 
     def refuse_without_folder(self, *, masks: bool) -> None:
-        """Complain of an option that writes where there is no --out."""
+        """Complain of an option that does nothing where there is no --out."""
         asked = {
             "--pictures": self.pictures,
             "--save-maps": self.save_maps,
             "--format": self.formats,
             "--masks": masks,
             "--overwrite": self.overwrite,
+            "--verify": self.verify,
+            "--retry": self.retry,
+            "--quiet": self.quiet,
         }
         for option in (option for option, value in asked.items() if value):
             raise UsageError(f"{option} needs a folder for the results: --out DIR")

@@ -1,5 +1,6 @@
 """What `gradbox locate` shows without --out: a row for each box, and pictures for a look."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
@@ -11,29 +12,36 @@ from gradbox.errors import ImageError
 from gradbox.images.decode import decode
 from gradbox.localization import Found, Localization, Sample
 from gradbox.models.classifier import Classifier
-from gradbox.reports.drawing import picture, save_picture
+from gradbox.reports.drawing import picture, picture_file, save_picture
+from gradbox.results.predictions import to_line
 
 _CLASS = 24
 
 
 def preview(
-    samples: Sequence[Sample], results: Iterable[Found], classifier: Classifier, *, drawn: bool
+    samples: Sequence[Sample],
+    results: Iterable[Found],
+    classifier: Classifier,
+    *,
+    drawn: bool,
+    as_json: bool,
 ) -> None:
     """Print what was found as it comes; exit with 1 if some images failed.
 
-    `drawn` puts a picture of each image into a new temporary folder, which needs details.
+    `drawn` puts a picture of each image into a new temporary folder, which needs details; `as_json`
+    prints a line of `predictions.jsonl` for each.
     """
     folder = Path(mkdtemp(prefix="gradbox-")) if drawn else None
-    show = table([sample.image_id for sample in samples])
+    show = _show_line if as_json else table([sample.image_id for sample in samples])
     failed = False
     for sample, found in zip(samples, results, strict=True):
         show(sample.image_id, found)
         if isinstance(found, ImageError):
             failed = True
         elif folder is not None:
-            _draw(folder / f"{sample.image_id}.jpg", sample, found, classifier)
+            _draw(picture_file(folder, sample.image_id), sample, found, classifier)
     if folder is not None:
-        one = folder / f"{samples[0].image_id}.jpg"
+        one = picture_file(folder, samples[0].image_id)
         hint(f"pictures: {folder}" if len(samples) > 1 else f"picture: {one}")
     if len(samples) > 1:
         hint("nothing is kept: --out DIR keeps the boxes, and pictures, maps and other formats")
@@ -54,6 +62,10 @@ def table(image_ids: Sequence[str]) -> Callable[[str, Found], None]:
             say(f"{image_id:{width}}  {row}")
 
     return show
+
+
+def _show_line(image_id: str, found: Found) -> None:
+    say(json.dumps(to_line(image_id, found)))
 
 
 def _rows(found: Localization) -> list[str]:
