@@ -1,6 +1,5 @@
 """Photographs under free terms, from installed packages, through the built-in classifier."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from PIL import Image
 from gradbox.localization import RGB, Sample
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import locate
-from gradbox.reports.drawing import contact_sheet, save_picture
+from gradbox.reports.drawing import contact_sheet, picture_file, save_picture
 from gradbox.runs.execution import Report, Running
 
 
@@ -67,24 +66,25 @@ def show_photographs(out: Path, running: Running) -> Shown:
         UsageError: the built-in classifier is not installed.
     """
     classifier = load_classifier()
-    samples = [photograph.sample for photograph in PHOTOGRAPHS if photograph.is_here]
+    here = {p.sample.image_id: p for p in PHOTOGRAPHS if p.is_here}
+    samples = [photograph.sample for photograph in here.values()]
     drawing = replace(running, pictures=True)
     recognized = locate(samples, classifier, out / "photographs", running=drawing)
-    pictures = _pictures(recognized, samples)
-    image_id, label = NAMED
-    asked = [sample for sample in samples if sample.image_id == image_id]
+    pictures = [
+        (f"{name} ({photograph.terms})", _picture(recognized, name))
+        for name, photograph in here.items()
+    ]
+    name, label = NAMED
     named = None
-    if asked:
+    if name in here:
+        asked = [here[name].sample]
         named = locate(asked, classifier, out / "named", labels=[label], running=drawing)
-        pictures += [
-            (f"{caption}, --label '{label}'", rgb) for caption, rgb in _pictures(named, asked)
-        ]
+        pictures.append((f"{name}, --label '{label}'", _picture(named, name)))
     sheet = out / "photographs.jpg"
     save_picture(sheet, contact_sheet(pictures))
     return Shown(recognized=recognized, named=named, sheet=sheet)
 
 
-def _pictures(report: Report, samples: Sequence[Sample]) -> list[tuple[str, RGB]]:
-    folder = report.folder / "pictures"
-    names = [sample.image_id for sample in samples]
-    return [(name, np.asarray(Image.open(folder / f"{name}.jpg"))) for name in names]
+def _picture(report: Report, image_id: str) -> RGB:
+    with Image.open(picture_file(report.folder / "pictures", image_id)) as image:
+        return np.asarray(image)

@@ -57,12 +57,13 @@ def find_images(paths: Sequence[Path], *, apart_from: Path | None = None) -> lis
 
 
 def _images_in(folder: Path, apart_from: Path | None) -> list[Path]:
-    results = None if apart_from is None else apart_from.resolve()
+    results = _below(apart_from, folder)
 
     def shown(file: Path) -> bool:
-        if results is not None and file.resolve().is_relative_to(results):
+        inside = file.relative_to(folder)
+        if results is not None and inside.is_relative_to(results):
             return False
-        return not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        return not any(part.startswith(".") for part in inside.parts)
 
     suffixed = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
     files = sorted(file for file in suffixed if shown(file) and not file.is_dir())
@@ -72,3 +73,10 @@ def _images_in(folder: Path, apart_from: Path | None) -> list[Path]:
             f"{', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     return files
+
+
+def _below(path: Path | None, folder: Path) -> Path | None:
+    """The path seen from the folder, None where it does not lie in it."""
+    if path is None or not path.resolve().is_relative_to(folder.resolve()):
+        return None
+    return path.resolve().relative_to(folder.resolve())
