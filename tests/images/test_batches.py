@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gradbox.files import hash_bytes, hash_file
-from gradbox.images import decode
+from gradbox.images import sources
 from gradbox.images.batches import BATCHES_AHEAD, Failed, Loaded, load, load_batches, to_batch
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Sample
@@ -117,7 +117,7 @@ def test_a_view_of_a_very_large_image_is_in_its_own_pixels(
     Image.fromarray(rgb).save(tmp_path / "a.png")
     sample = Sample(image_id="a", source=tmp_path / "a.png", size=(60, 80))
     full = load(sample, SMALL, keep_original=True)
-    monkeypatch.setattr(decode, "FULL_PIXELS", 2000)
+    monkeypatch.setattr(sources, "FULL_PIXELS", 2000)
     half = load(sample, SMALL, keep_original=True)
     assert isinstance(full, Loaded)
     assert isinstance(half, Loaded)

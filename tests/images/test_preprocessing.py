@@ -151,3 +151,20 @@ def test_a_smaller_copy_is_seen_as_its_original_is(resize):
         seen, frame_of_copy = preprocessing.resized(copy, region, (401, 603))
         assert frame_of_copy == frame
         assert np.abs(seen.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+def test_a_part_is_resized_as_if_all_of_the_image_had_been_at_hand(interpolation):
+    """Pillow itself, given the whole image and the box: it looks beyond the box's border."""
+    rgb = photograph(240, 310)
+    preprocessing = Preprocessing(size=(48, 64), interpolation=interpolation)
+    for region in (
+        [0, 0, 310, 240],
+        [0.0, 31.5, 99.25, 80.0],
+        [200, 100, 310, 240],
+        [60, 70, 72, 79],
+    ):
+        seen, _ = preprocessing.resized(rgb, np.array(region, dtype=float))
+        resampling = Image.Resampling[interpolation.upper()]
+        theirs = np.asarray(Image.fromarray(rgb).resize((64, 48), resampling, box=region))
+        assert np.abs(seen.transpose(1, 2, 0).astype(int) - theirs).max() <= 1

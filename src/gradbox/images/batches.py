@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 
 from gradbox.errors import ImageError
 from gradbox.files import hash_bytes
 from gradbox.geometry import Frame
-from gradbox.images.decode import NO_MEMORY, decode, is_blank, load_rgb
+from gradbox.images.decode import NO_MEMORY, decode, is_blank
 from gradbox.images.memory import Budget, Share
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.images.read import hash_image
-from gradbox.localization import RGB, Batch, ImageSource, Sample, Selection
+from gradbox.images.sources import broken_is_an_error
+from gradbox.localization import Batch, ImageSource, Pixels, Sample, Selection
 
 BATCHES_AHEAD = 3
 WORKERS = 2
@@ -27,20 +28,20 @@ _USUAL = Selection()
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """One image at input size: `pixels` (3, h, w) uint8 RGB, and the SHA-256 of its file or pixels.
+    """One image at input size: `pixels` (c, h, w) in 0..255, the SHA-256 of its file or pixels.
 
     `blank` says that every pixel is the same.
     """
 
     sample: Sample
-    pixels: UInt8[np.ndarray, "3 h w"]
+    pixels: Shaped[np.ndarray, "c h w"]
     frame: Frame
     sha256: str
     blank: bool
     share: Share = field(repr=False)
 
     @property
-    def original(self) -> RGB | None:
+    def original(self) -> Pixels | None:
         """The decoded image, if it is kept, until the next batch is asked for."""
         return self.share.kept
 
@@ -103,16 +104,23 @@ def load(
     """Decode one sample and bring it to input size, in its share of the memory."""
     try:
         with share or Budget().share() as share:
-            decoded = decode(sample.source, take=share.take)
+            source = sample.source() if callable(sample.source) else sample.source
+            decoded = decode(
+                source,
+                channels=preprocessing.channels,
+                reading=preprocessing.reading,
+                take=share.take,
+            )
             if sample.size is not None and sample.size != decoded.size:
                 stated, found = (f"{h} x {w}" for h, w in (sample.size, decoded.size))
                 raise ImageError(
                     f"the image is {found} pixels (height x width) but the data set says {stated}"
                 )
-            pixels, frame = preprocessing.resized(decoded.rgb, original=decoded.size)
-            digest, blank = hash_source(sample.source, decoded.rgb), is_blank(decoded.rgb)
+            pixels, frame = preprocessing.resized(decoded.pixels, original=decoded.size)
+            blank = is_blank(decoded.pixels)
+            digest = hash_source(source)
             if keep_original:
-                share.keep(decoded.rgb)
+                share.keep(decoded.pixels)
     except ImageError as error:
         return Failed(sample, error.of(sample.image_id))
     except MemoryError:
@@ -120,15 +128,17 @@ def load(
     return Loaded(sample, pixels, frame, digest, blank, share)
 
 
-def hash_source(source: ImageSource, rgb: RGB | None = None) -> str:
-    """SHA-256 of the image's file, or of its pixels (`rgb` if at hand) where there is none.
+def hash_source(source: ImageSource) -> str:
+    """SHA-256 of the image's file, or of its numbers where there is none.
 
     Raises:
         ImageError: it cannot be read.
     """
     if isinstance(source, (str, Path)):
         return hash_image(Path(source))
-    return hash_bytes((load_rgb(source) if rgb is None else rgb).tobytes())
+    with broken_is_an_error():
+        made = np.asarray(source() if callable(source) else source)
+        return hash_bytes(np.ascontiguousarray(made).tobytes())
 
 
 def to_batch(

@@ -5,13 +5,14 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from gradbox.images.levels import MEASURED
 from gradbox.images.wide import has_wide_colors
 
 _BYTES = {"1": 1, "L": 1, "P": 1}
 _IN_PYTHON = ("ppm", "ppm_plain", "bmp_rle")
 _RGB = 3
-RESIZING = 7
-"""Bytes a pixel while a decoded image is resized: its own, and Pillow's copy."""
+_COPY = 4
+"""Bytes a pixel of Pillow's copy while a decoded image is resized."""
 
 
 def decoding_bytes(image: Image.Image, step: int, file_size: int) -> int:
@@ -34,7 +35,17 @@ def decoding_bytes(image: Image.Image, step: int, file_size: int) -> int:
         beside = file_size + 3 * loaded  # two frames, and one as bytes
     elif codec in _IN_PYTHON:
         beside = 3 * loaded
-    return max(loaded + beside + made, RESIZING * small)
+    return max(loaded + beside + made, resizing_bytes(small))
+
+
+def resizing_bytes(pixels: int, channels: int = _RGB) -> int:
+    """Bytes while a decoded image is resized: its own, and those of Pillow's copy."""
+    return (channels + _COPY) * pixels
+
+
+def made_bytes(pixels: int, channels: int) -> int:
+    """Bytes while numbers become float32 of these channels: theirs, and those that are measured."""
+    return 4 * channels * pixels + 3 * 8 * min(pixels * channels, MEASURED)
 
 
 def _coefficients(image: JpegImageFile) -> int:

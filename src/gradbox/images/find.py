@@ -23,13 +23,31 @@ IMAGE_SUFFIXES = frozenset(
         ".pgm",
         ".pbm",
         ".pnm",
+        ".heic",
+        ".heif",
+        ".fits",
+        ".fit",
+        ".fts",
+        ".dcm",
+        ".dicom",
+        ".npy",
     ]
 )
 """Lower-case suffixes of the files that are taken from a folder."""
 
 
 def find_images(paths: Sequence[Path], *, apart_from: Path | None = None) -> list[Sample]:
-    r"""One sample for each file given and each image in each folder given, subfolders included.
+    """One sample for each image that `find_files` finds.
+
+    Raises:
+        UsageError: no path, a path that does not exist, or a folder without images.
+    """
+    found = find_files(paths, apart_from=apart_from)
+    return [Sample(image_id=image_id, source=file) for image_id, file in found.items()]
+
+
+def find_files(paths: Sequence[Path], *, apart_from: Path | None = None) -> dict[str, Path]:
+    r"""Each file given and each image in each folder given, subfolders included, by image id.
 
     Folders are read in sorted order, without hidden files and folders, and without following links
     to folders; a file is taken whatever its suffix. An image id is relative to the folder given, or
@@ -43,17 +61,24 @@ def find_images(paths: Sequence[Path], *, apart_from: Path | None = None) -> lis
     if not paths:
         raise UsageError("no images: name at least one image or folder")
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):
             raise UsageError(f"{path} does not exist: give the path of an image or of a folder")
     starts = [os.path.abspath(path if path.is_dir() else path.parent) for path in paths]
     root = os.path.commonpath(starts)
-    found: dict[str, Sample] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         for file in _images_in(path, apart_from) if path.is_dir() else [path]:
-            name = Path(os.path.relpath(os.path.abspath(file), root)).as_posix()
-            image_id = os.fsencode(name).decode("utf-8", "backslashreplace")
-            found.setdefault(image_id, Sample(image_id=image_id, source=file))
-    return list(found.values())
+            found.setdefault(id_of(Path(os.path.relpath(os.path.abspath(file), root))), file)
+    return found
+
+
+def id_of(path: Path) -> str:
+    r"""A relative path as text that can be written; bytes that are no UTF-8 become `\xff`.
+
+    >>> id_of(Path("a\udcff.png"))
+    'a\\xff.png'
+    """
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _images_in(folder: Path, apart_from: Path | None) -> list[Path]:

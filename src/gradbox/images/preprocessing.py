@@ -1,24 +1,28 @@
-"""From an upright RGB image to the network's input, and the `Frame` that leads back."""
+"""From an upright image to the network's input, and the `Frame` that leads back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
 from gradbox.boxes import Box, clip
 from gradbox.errors import UsageError
 from gradbox.geometry import Frame, Size
-from gradbox.localization import RGB
+from gradbox.images.reading import NOTHING_SAID, Reading
+from gradbox.localization import Pixels
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 LARGEST_INPUT = 4096
 """Pixels of a side: one VGG layer on such an input takes 4 GB."""
+
+_REACH = 3
+"""Pixels that the widest filter, Lanczos', looks at beyond its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,9 @@ class Preprocessing:
 
     `size` is (height, width) of the input. `resize` is "squash" (the whole image, aspect ratio not
     kept) or the length of the shorter side before a centre crop to `size`. Pixel values, scaled to
-    [0, `scale`], have `mean` subtracted and are divided by `std`, both in the order of `color`.
+    [0, `scale`], have `mean` subtracted and are divided by `std`, both in the order of `color`: one
+    number for each channel, which also says how many `channels` the classifier takes. `reading` is
+    what is said of the numbers of files.
     """
 
     size: Size = (224, 224)
@@ -37,6 +43,7 @@ class Preprocessing:
     scale: float = 1.0
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    reading: Reading = field(default=NOTHING_SAID, repr=False)
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or (self.resize != "squash" and self.resize < 1):
@@ -45,8 +52,39 @@ class Preprocessing:
             raise UsageError(f"size {self.size}: a side has at most {LARGEST_INPUT} pixels")
         if not (self.scale > 0 and all(map(isfinite, (self.scale, *self.mean, *self.std)))):
             raise ValueError(f"scale {self.scale} must be positive, mean and std finite")
-        if len(self.mean) != 3 or len(self.std) != 3 or not all(self.std):
-            raise ValueError(f"mean {self.mean} and std {self.std} are three numbers, std not 0")
+        if not self.mean or len(self.mean) != len(self.std) or not all(self.std):
+            raise ValueError(
+                f"mean {self.mean} and std {self.std} are a number for each channel of the input, "
+                "std not 0: three for RGB, one for grey"
+            )
+        if self.color == "BGR" and self.channels != 3:
+            raise ValueError(f"color BGR is of three channels, and mean has {self.channels}")
+
+        if (chosen := self.reading.channels) is not None and len(chosen) != self.channels:
+            raise UsageError(
+                f"--channels {','.join(map(str, chosen))} are {len(chosen)}, and the network takes "
+                f"{self.channels}"
+            )
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a model card says of it in [input]."""
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "reading"}
+        chosen = self.reading.channels
+        return own | self.reading.about | ({} if chosen is None else {"channels": chosen})
+
+    def __str__(self) -> str:
+        """All of it in one line."""
+        return f"{self!r}, {self.reading}" if self.reading else repr(self)
+
+    @property
+    def channels(self) -> int:
+        """How many the classifier takes: 3 are RGB."""
+        return len(self.mean)
+
+    def blank(self) -> UInt8[Tensor, "1 c h w"]:
+        """Pixels of zeros of the size and the channels of one input, to try a network on."""
+        return torch.zeros((1, self.channels, *self.size), dtype=torch.uint8)
 
     def frame(self, original: Size) -> Frame:
         """The frame of an image of this (height, width)."""
@@ -62,20 +100,20 @@ class Preprocessing:
         return replace(self, size=(height, width), resize=resize)
 
     def resized(
-        self, rgb: RGB, region: Box | None = None, original: Size | None = None
-    ) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
-        """The image at input size, still uint8 RGB, and its frame; runs without torch.
+        self, image: Pixels, region: Box | None = None, original: Size | None = None
+    ) -> tuple[Shaped[np.ndarray, "c rows columns"], Frame]:
+        """The image at input size, still in 0..255, and its frame; runs without torch.
 
         With `region`, a box in pixels of the original, that part alone fills the input. `original`
-        is the size of the original where `rgb` is a smaller copy.
+        is the size of the original where `image` is a smaller copy.
         """
-        original = original or (rgb.shape[0], rgb.shape[1])
+        original = original or (image.shape[0], image.shape[1])
         if region is not None:
-            return self._enlarged(rgb, region, original)
+            return self._enlarged(image, region, original)
         frame = self.frame(original)
         (top, left), (height, width) = map(_whole, frame.crop), frame.input
         full_height, full_width = map(_whole, frame.resized)
-        scale_y, scale_x = full_height / rgb.shape[0], full_width / rgb.shape[1]
+        scale_y, scale_x = full_height / image.shape[0], full_width / image.shape[1]
         # Only the part under the crop is resized: 20,000 x 1 pixels shall not become 5,120,000.
         shown = (
             max(left, 0),
@@ -84,42 +122,59 @@ class Preprocessing:
             min(top + height, full_height),
         )
         source = (shown[0] / scale_x, shown[1] / scale_y, shown[2] / scale_x, shown[3] / scale_y)
-        part = Image.fromarray(rgb).resize(
-            (shown[2] - shown[0], shown[3] - shown[1]),
-            Image.Resampling[self.interpolation.upper()],
-            box=(*source[:2], min(source[2], rgb.shape[1]), min(source[3], rgb.shape[0])),
+        part = self._scaled(
+            image,
+            (shown[3] - shown[1], shown[2] - shown[0]),
+            (*source[:2], min(source[2], image.shape[1]), min(source[3], image.shape[0])),
         )
-        out = np.zeros((height, width, 3), dtype=np.uint8)
-        out[shown[1] - top : shown[3] - top, shown[0] - left : shown[2] - left] = np.asarray(part)
+        out = np.zeros((height, width, image.shape[2]), dtype=image.dtype)
+        out[shown[1] - top : shown[3] - top, shown[0] - left : shown[2] - left] = part
         return np.ascontiguousarray(out.transpose(2, 0, 1)), frame
 
     def _enlarged(
-        self, rgb: RGB, region: Box, original: Size
-    ) -> tuple[UInt8[np.ndarray, "3 rows columns"], Frame]:
+        self, image: Pixels, region: Box, original: Size
+    ) -> tuple[Shaped[np.ndarray, "c rows columns"], Frame]:
         (inside,) = clip(region[None], *original)
         frame = Frame.of_region(original, inside, self.size)
-        height, width = rgb.shape[:2]
-        xmin, ymin, xmax, ymax = inside / np.tile((original[1] / width, original[0] / height), 2)
-        part = Image.fromarray(rgb).resize(
-            self.size[::-1],
-            Image.Resampling[self.interpolation.upper()],
-            box=(xmin, ymin, min(xmax, width), min(ymax, height)),
-        )
-        return np.ascontiguousarray(np.asarray(part).transpose(2, 0, 1)), frame
+        height, width = image.shape[:2]
+        box = inside / np.tile((original[1] / width, original[0] / height), 2)
+        box = clip(box[None], height, width)[0]
+        # Only what the filter reaches is copied: an image of 67 million pixels may have many parts.
+        reach = _REACH * np.maximum((box[2:] - box[:2]) / self.size[::-1], 1.0) + 1
+        left, top = np.maximum(np.floor(box[:2] - reach), 0).astype(int).tolist()
+        right, bottom = np.ceil(box[2:] + reach).astype(int).tolist()
+        xmin, ymin, xmax, ymax = (box - [left, top, left, top]).tolist()
+        part = self._scaled(image[top:bottom, left:right], self.size, (xmin, ymin, xmax, ymax))
+        return np.ascontiguousarray(part.transpose(2, 0, 1)), frame
+
+    def _scaled(
+        self, image: Pixels, size: Size, box: tuple[float, float, float, float]
+    ) -> Shaped[np.ndarray, "rows columns c"]:
+        """What lies in a box of the image, at another (height, width)."""
+
+        def scaled(part: Shaped[np.ndarray, "h w *c"]) -> Shaped[np.ndarray, "rows columns *c"]:
+            how = Image.Resampling[self.interpolation.upper()]
+            return np.asarray(Image.fromarray(part).resize(size[::-1], how, box=box))
+
+        if image.shape[2] == 3 and image.dtype == np.uint8:
+            return scaled(image)
+        channels = map(np.ascontiguousarray, np.moveaxis(image, 2, 0))
+        wide = np.stack([scaled(channel) for channel in channels], axis=2)
+        return wide.clip(0, 255)  # a float may overshoot where 8 bits cannot
 
     def normalize(
-        self, pixels: UInt8[Tensor, "b 3 h w"], dtype: torch.dtype
-    ) -> Float[Tensor, "b 3 h w"]:
+        self, pixels: Shaped[Tensor, "b c h w"], dtype: torch.dtype
+    ) -> Float[Tensor, "b c h w"]:
         """The network's input values, on the device of `pixels`."""
         values = pixels.to(torch.float64 if dtype == torch.float64 else torch.float32)
         if self.color == "BGR":
             values = values.flip(1)
-        mean = values.new_tensor(self.mean).view(1, 3, 1, 1)
-        std = values.new_tensor(self.std).view(1, 3, 1, 1)
+        mean = values.new_tensor(self.mean).view(1, -1, 1, 1)
+        std = values.new_tensor(self.std).view(1, -1, 1, 1)
         return ((values * (self.scale / 255.0) - mean) / std).to(dtype)
 
     def mean_pixel(self) -> tuple[float, ...]:
-        """The colour that the normalization maps to 0, as RGB in [0, 255]."""
+        """The colour that the normalization maps to 0, in [0, 255]; three are RGB."""
         values = tuple(255.0 * mean / self.scale for mean in self.mean)
         return values[::-1] if self.color == "BGR" else values
 

@@ -5,6 +5,7 @@ import io
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from gradbox.errors import ImageError
 from gradbox.images.memory import BUDGET
@@ -12,16 +13,41 @@ from gradbox.images.memory import BUDGET
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe waits
 
 
+class _Unmapped(io.RawIOBase):
+    """An open file without a name or number.
+
+    By its number libtiff would map the file, and end the process where it is cut meanwhile; other
+    readers would go past Python.
+    """
+
+    name = ""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = io.FileIO(descriptor)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._file.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 class ImageStream(io.BufferedReader):
     """An open image file of `size` bytes; it can be read after the file was deleted."""
 
     def __init__(self, descriptor: int, size: int) -> None:
-        super().__init__(io.FileIO(descriptor))
+        super().__init__(_Unmapped(descriptor))
         self.size = size
-
-    def fileno(self) -> int:
-        """Not given: libtiff would map the file, and end the process where it is cut meanwhile."""
-        raise io.UnsupportedOperation("an image is read through Python")
 
 
 def open_image(path: Path) -> ImageStream:

@@ -5,8 +5,6 @@ import sys
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from gradbox.errors import ImageError
-
 _GRAY_ALPHA = "LA;16B"
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _BITS, _PLANAR_CONFIGURATION, _PLANES = 258, 284, 2
@@ -23,16 +21,14 @@ def has_wide_gray_alpha(image: Image.Image) -> bool:
     return _raw_mode(image) == _GRAY_ALPHA
 
 
-def refuse_wide_planes(image: Image.Image) -> None:
-    """Refuse what Pillow decodes to wrong colours, without an error.
+def has_wide_planes(image: TiffImageFile) -> bool:
+    """Whether each channel has more than 8 bits in a plane of its own.
 
-    Raises:
-        ImageError: each channel of an opened image has 16 bits in a plane of its own.
+    Pillow makes wrong colours of it, without an error.
     """
-    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    tags = image.tag_v2
     bits = tags.get(_BITS, (1,))
-    if tags.get(_PLANAR_CONFIGURATION) == _PLANES and len(bits) > 1 and max(bits) > 8:
-        raise ImageError("16-bit colours in separate planes: save the TIFF interleaved")
+    return tags.get(_PLANAR_CONFIGURATION) == _PLANES and len(bits) > 1 and max(bits) > 8
 
 
 def choose_byte(image: Image.Image, *, high: bool) -> None:
