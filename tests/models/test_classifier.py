@@ -9,8 +9,10 @@ from torch import nn
 
 from gradbox.attribution.gradients import input_gradient
 from gradbox.errors import UsageError
-from gradbox.models.classifier import Classifier, imagenet1k_names, imagenet1k_wnids
+from gradbox.images.preprocessing import Preprocessing
+from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
+from gradbox.models.names import imagenet1k_names, imagenet1k_wnids
 
 NAMES = ("cat", "Dog", "crane", "crane")
 
@@ -159,3 +161,21 @@ def test_the_text_of_a_classifier_is_one_line(assets: Path):
     assert repr(replace(classifier, name="squeezenet")) == (
         "<Classifier squeezenet: 1000 class names, input 224 x 224, torch.float32 on cpu>"
     )
+
+
+def test_whether_a_network_takes_another_size_is_tried_once() -> None:
+    class Fixed(nn.Module):
+        """A linear layer on all of 8 x 8 pixels, which counts how often it is run."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3 * 8 * 8, 2)
+            self.register_buffer("runs", torch.zeros(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.runs += 1
+            return self.linear(images.flatten(1))
+
+    classifier = Classifier.wrap(Fixed(), preprocessing=Preprocessing(size=(8, 8)), device="cpu")
+    assert [classifier.takes(side) for side in (8, 12, 12, 8)] == [True, False, False, True]
+    assert float(classifier.module.runs) == 2

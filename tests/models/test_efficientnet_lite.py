@@ -10,8 +10,8 @@ import torch
 import gradbox
 from gradbox.errors import UsageError
 from gradbox.models import efficientnet_lite
-from gradbox.models.classifier import imagenet1k_names
 from gradbox.models.efficientnet_lite import DEFAULT_MODEL, RELEASES
+from gradbox.models.names import imagenet1k_names
 from gradbox.models.weights import read_weights
 
 

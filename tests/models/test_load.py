@@ -14,8 +14,8 @@ from gradbox.attribution.gradients import forward
 from gradbox.errors import UsageError
 from gradbox.functions import load_function
 from gradbox.images.preprocessing import Preprocessing
-from gradbox.models.classifier import imagenet1k_names
 from gradbox.models.load import load_classifier
+from gradbox.models.names import imagenet1k_names
 
 BUILDER = """
 from __future__ import annotations
@@ -291,7 +291,10 @@ def test_without_timm_the_message_says_what_to_install(monkeypatch: pytest.Monke
         ),
         ("gradbox/smal", r"gradbox has no network 'smal' \(did you mean small"),
         ("gradbox/small", "has no weights of its own"),
-        ("resnet18", "torchvision/NAME, timm/NAME, path/file.py:function or a model card"),
+        (
+            "resnet18",
+            "torchvision/NAME, timm/NAME, hf/NAME_OR_FOLDER, path/file.py:function, path/net.onnx",
+        ),
         ("", "cannot tell the model from ''"),
     ],
 )

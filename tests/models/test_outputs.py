@@ -12,7 +12,8 @@ from gradbox.errors import UsageError
 from gradbox.images.preprocessing import LARGEST_INPUT, Preprocessing
 from gradbox.models.load import load_classifier
 from gradbox.models.names import class_lines
-from gradbox.models.outputs import as_logits, check_outputs
+from gradbox.models.outputs import as_logits
+from gradbox.models.trying import check_outputs
 
 BUILDER = """
 import torch

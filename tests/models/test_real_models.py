@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradbox.attribution.gradients import input_gradient
 from gradbox.attribution.localizer import MapLocalizer
-from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
+from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.attribution.targets import class_score
 from gradbox.estimators import BoxEstimator
 from gradbox.estimators.untrained import Mass, TopFraction
@@ -60,7 +60,7 @@ def test_in_float64_an_images_map_is_the_same_alone_and_in_any_batch(
     load: Callable[..., Classifier], photographs: Tensor, target: str
 ):
     # One photograph has flat regions: ties in max pooling that a last bit would decide.
-    maps = SensitivityMaps(Sensitivity(target=target), load("squeezenet1_1", dtype="float64"))
+    maps = Sensitivity(target=target).maps(load("squeezenet1_1", dtype="float64"))
     labels = [(1,), (2,), (3,), (4,)]
     together = maps.maps(networks.batch(photographs, labels=labels))
     for i, label in enumerate(labels):
@@ -75,7 +75,7 @@ def test_in_float32_maps_and_boxes_hardly_depend_on_the_batch(
     load: Callable[..., Classifier], photographs: Tensor, card: str, estimator: BoxEstimator
 ):
     # A ReLU's gate may flip at a single pixel, so not every pixel is equal: the median is.
-    localizer = MapLocalizer(SensitivityMaps(Sensitivity(), load(card)), estimator)
+    localizer = MapLocalizer(Sensitivity().maps(load(card)), estimator)
     together = localize(localizer, photographs)
     for i, one in enumerate(together):
         (alone,) = localize(localizer, photographs[i : i + 1])
@@ -90,9 +90,7 @@ def test_bfloat16_gives_boxes_near_those_of_float32(
     # 8 bits of precision move the edges of a 224 pixel wide map by some pixels, not by objects.
     full, half = (
         localize(
-            MapLocalizer(
-                SensitivityMaps(Sensitivity(), load("squeezenet1_1", dtype=dtype)), Mass()
-            ),
+            MapLocalizer(Sensitivity().maps(load("squeezenet1_1", dtype=dtype)), Mass()),
             photographs,
         )
         for dtype in ("float32", "bfloat16")

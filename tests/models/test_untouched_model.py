@@ -11,7 +11,7 @@ from torch import nn
 
 from gradbox.attribution.gradients import Outputs
 from gradbox.attribution.localizer import MapLocalizer
-from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
+from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.estimators.untrained import Mass
 from gradbox.methods import METHODS, ready
 
@@ -107,14 +107,16 @@ def test_every_method_leaves_the_module_and_torchs_settings(
 @pytest.mark.parametrize("method", METHOD_TEXTS)
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_layer_that_raises_leaves_the_module_too(method: str, error: type[BaseException]):
-    extra = networks.RaisingInGrad(error)
+    extra = networks.RaisingAtWork(error)
     net = used_network(extra)
 
     def run() -> None:
         classifier = networks.classifier(net, dtype="float32", size=SIZE, layer="features")
         localizer = ready(method, None, classifier).localizer
         with pytest.raises(error, match="was run"):
-            localizer.localize(networks.batch(networks.pixels(2, SIZE), labels=[(0,), (1,)]))
+            localizer.localize(
+                networks.batch(networks.pixels(5, SIZE), labels=[(0,), (1,)] * 2 + [(2,)])
+            )
         assert not any(hook.__module__.startswith("gradbox") for hook in hooks(classifier.module))
 
     check(net, run)
@@ -133,7 +135,7 @@ def test_a_target_that_raises_leaves_the_module_too(error: type[BaseException]):
 
     def run() -> None:
         classifier = networks.classifier(net, dtype="float32", size=SIZE)
-        maps = SensitivityMaps(Sensitivity(target=target, layer="features"), classifier)
+        maps = Sensitivity(target=target, layer="features").maps(classifier)
         with pytest.raises(error, match="from the target"):
             MapLocalizer(maps, Mass()).localize(networks.batch(networks.pixels(2, SIZE)))
 
@@ -145,7 +147,7 @@ def test_maps_are_those_of_evaluation_mode_though_the_module_trains():
     training, evaluating = used_network(), used_network().eval()
     batch = networks.batch(networks.pixels(3, SIZE), labels=[(0,)] * 3)
     maps = [
-        SensitivityMaps(Sensitivity(), networks.classifier(net, size=SIZE)).maps(batch)
+        Sensitivity().maps(networks.classifier(net, size=SIZE)).maps(batch)
         for net in (training, evaluating)
     ]
     for one, other in zip(*maps, strict=True):

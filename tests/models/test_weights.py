@@ -141,3 +141,8 @@ def test_the_hash_knows_values_names_and_shapes_but_no_layout():
         net.head.bias[0] += 1e-6
     assert hash_weights(net) != before
     assert hash_weights(torch.nn.Linear(2, 3)) != hash_weights(torch.nn.Linear(3, 2))
+
+
+def test_a_name_longer_than_any_file_has_is_a_missing_file():
+    with pytest.raises(UsageError, match="xxx: no such weights file"):
+        read_weights(Path("x" * 5000))

@@ -3,24 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import resources
 from typing import Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from gradbox.errors import UsageError, expect, nearest
 from gradbox.images.preprocessing import Preprocessing
+from gradbox.localization import ClassFrom, Selection
+from gradbox.models.black_box import BlackBox, Scorer, Scores, refuse_black_box
 from gradbox.models.copying import private_copy
+from gradbox.models.devices import device_and_dtype
+from gradbox.models.doubts import Doubts
+from gradbox.models.heads import SOFTMAX, Head, HeadKind, as_head
+from gradbox.models.outputs import as_logits
 from gradbox.models.weights import hash_weights
 
-DTYPES: Mapping[str, torch.dtype] = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 MemoryFormat = Literal["contiguous", "channels_last"]
 _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -29,9 +28,10 @@ _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channe
 class Classifier:
     """An image classifier that gradbox may look into; make one with `Classifier.wrap`.
 
-    `module` maps (b, 3, h, w) to (b, n_classes) logits. It is a private copy in evaluation mode
+    `module` maps (b, c, h, w) to (b, n_classes) logits. It is a private copy in evaluation mode
     whose parameters require no gradient, so whatever is done to it, the caller's module stays as
-    it is. `layer` overrides the last convolutional layer that is found by itself.
+    it is. `layer` overrides the last convolutional layer that is found by itself. `head` says what
+    the outputs are; `head_is_said` that somebody did, and that it is not softmax as usual.
     """
 
     module: nn.Module
@@ -40,6 +40,8 @@ class Classifier:
     wnids: tuple[str, ...] = ()
     name: str = "module"
     layer: str | None = None
+    head: Head = SOFTMAX
+    head_is_said: bool = True
     device: torch.device
     dtype: torch.dtype
 
@@ -64,6 +66,7 @@ class Classifier:
         wnids: Sequence[str] = (),
         name: str = "module",
         layer: str | None = None,
+        head: Head | HeadKind | None = None,
         device: str = "auto",
         dtype: str = "float32",
         memory_format: MemoryFormat = "contiguous",
@@ -71,12 +74,14 @@ class Classifier:
         """Take a module as a classifier; it keeps its parameters, flags, hooks and device.
 
         On the same device, with the same dtype and layout, the weights are shared, not copied. Your
-        hooks do not run on the copy, and what `torch.compile` made of a module is left out.
+        hooks do not run on the copy, and what `torch.compile` made of a module is left out. `head`
+        is softmax where nobody says.
 
         Raises:
             UsageError: no module or one that cannot be copied, an unknown device or dtype, or one
-                that does not go with the other, or a layer that the module does not have.
+                that does not go with the other, a layer that the module does not have, or no head.
         """
+        known = as_head(head)
         expect(module, nn.Module, "a model by name is load_classifier('torchvision/resnet50')")
         place, kind = device_and_dtype(device, dtype)
         with torch.inference_mode(False):  # what is made in that mode cannot be differentiated
@@ -86,18 +91,60 @@ class Classifier:
         return cls(
             module=own,
             preprocessing=preprocessing or Preprocessing(),
-            class_names=tuple(class_names),
-            wnids=tuple(wnids),
+            class_names=known.names(class_names),
+            wnids=known.names(wnids),
             name=name,
             layer=layer,
+            head=known,
+            head_is_said=head is not None,
             device=place,
             dtype=kind,
         )
 
+    @classmethod
+    def from_function(
+        cls,
+        function: Scorer,
+        *,
+        outputs: Scores = "logits",
+        preprocessing: Preprocessing | None = None,
+        class_names: Sequence[str] = (),
+        wnids: Sequence[str] = (),
+        head: Head | HeadKind | None = None,
+        name: str | None = None,
+    ) -> "Classifier":
+        """Take a function from images to scores as a classifier that can only be called.
+
+        It gets normalized images, a numpy array (b, c, h, w) of float32, and returns a numpy array
+        (b, n_classes) of floating point: logits, or with `outputs="probabilities"` what the softmax
+        made of them, or for `head="sigmoid"` the sigmoid. The methods `occlusion` and `rise` ask
+        for no more. A run is never gone on with, as nobody can tell whether a function is the same;
+        `load_classifier` takes one in a file, by a model card, and knows it by the file's hash.
+
+        Raises:
+            UsageError: no function, or other `outputs`.
+        """
+        box = BlackBox(function, outputs, as_head(head).kind, name=name)
+        return cls.wrap(
+            box,
+            preprocessing=preprocessing,
+            class_names=class_names,
+            wnids=wnids,
+            head=head,
+            name=box.name,
+            device="cpu",
+        )
+
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 of the weights as float32."""
-        return hash_weights(self.module)
+        """SHA-256 of the weights as float32; of a black box, of its file, or a function's name."""
+        box = self.module
+        return box.fingerprint if isinstance(box, BlackBox) else hash_weights(box)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether an equal `weights_hash` means an equal classifier: only then a run is resumed."""
+        return not isinstance(self.module, BlackBox) or self.module.digest is not None
 
     @cached_property
     def _memory_format(self) -> torch.memory_format:
@@ -105,11 +152,61 @@ class Classifier:
         last = any(not p.is_contiguous() for p in kernels)
         return _FORMATS["channels_last" if last else "contiguous"]
 
-    def normalize(self, pixels: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Input values of the network from uint8 RGB, on its device, in its dtype and layout."""
+    def normalize(self, pixels: Shaped[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Input values of the network from pixels in 0..255, on its device and in its dtype."""
         on_device = pixels.to(self.device, non_blocking=True)
         values = self.preprocessing.normalize(on_device, self.dtype)
         return values.contiguous(memory_format=self._memory_format)
+
+    @cached_property
+    def doubts(self) -> Doubts:
+        """What was seen that speaks against its head."""
+        return Doubts(self.name, self.head, self.head_is_said)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether its outputs are classes at all."""
+        return self.head.kind != "none"
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether its only output says yes or no; it is tried once."""
+        if self.head.kind != "sigmoid":
+            return False
+        with torch.no_grad():
+            output = self.module(self.normalize(self.preprocessing.blank()))
+        return as_logits(output).shape[1] == 1
+
+    def threshold(self, label: int, above: float | None = None) -> float:
+        """The probability from which on a class is there; `above`, if given, is that of every one.
+
+        That there is none, of a yes or no, is never there by itself.
+        """
+        return self.head.threshold(label, above, is_binary=self.is_binary)
+
+    def usual_selection(self, class_from: ClassFrom) -> Selection:
+        """Which classes are located where nobody says.
+
+        The recognized one; where each is for itself, all that are there; none where there is none.
+        """
+        if class_from == "none" or not self.has_classes:
+            return Selection(top=0)
+        return Selection(above="thresholds") if self.head.kind == "sigmoid" else Selection()
+
+    def takes(self, side: int) -> bool:
+        """Whether the network runs on an input whose shorter side is this; it is tried once."""
+        if side not in self._sizes:
+            try:
+                with torch.no_grad():
+                    self.module(self.normalize(self.preprocessing.at(side).blank()))
+                self._sizes[side] = True
+            except Exception:  # whatever a network says to an input that it cannot take
+                self._sizes[side] = False
+        return self._sizes[side]
+
+    @cached_property
+    def _sizes(self) -> dict[int, bool]:
+        return {}
 
     def submodule(self, name: str) -> nn.Module:
         """The part of the network that has this name.
@@ -117,6 +214,7 @@ class Classifier:
         Raises:
             UsageError: none has it; the nearest names are offered.
         """
+        refuse_black_box(self.module, self.name)
         modules = {known: module for known, module in self.module.named_modules() if known}
         if name not in modules:
             top = ", ".join(child for child, _ in self.module.named_children())
@@ -139,12 +237,18 @@ class Classifier:
     def class_index(self, text: str) -> int:
         """The index of the class with this wnid, name (in any case) or index, in this order.
 
+        Of a name that is a path, such as animal/dog, its last part is enough where no other has it.
+
         Raises:
             UsageError: no class or more than one has this name; the nearest names are offered.
         """
+        if not self.has_classes:
+            raise UsageError(
+                f"the outputs of {self.name} are no classes (head = none): leave the class out"
+            )
         if text in self.wnids:
             return self.wnids.index(text)
-        by_name = self._indices_by_name.get(text.lower(), ())
+        by_name = self._indices_by_name.get(text.lower()) or self._leaves.get(text.lower(), ())
         if len(by_name) == 1:
             return by_name[0]
         if len(by_name) > 1:
@@ -158,65 +262,32 @@ class Classifier:
             f"give a name, {'a wnid, ' if self.wnids else ''}or an index below {count}"
         )
 
+    def class_indices(self, text: str) -> tuple[int, ...]:
+        """The class of this text, or where names are paths all classes below it.
+
+        Raises:
+            UsageError: as `class_index`.
+        """
+        above = text.lower().rstrip("/") + "/"
+        below = [i for i, name in enumerate(self.class_names) if name.lower().startswith(above)]
+        is_class = text in self.wnids or text.lower() in self._indices_by_name
+        return tuple(below) if below and not is_class else (self.class_index(text),)
+
     @cached_property
     def _indices_by_name(self) -> Mapping[str, tuple[int, ...]]:
-        indices: dict[str, tuple[int, ...]] = {}
-        for index, name in enumerate(self.class_names):
-            indices[name.lower()] = (*indices.get(name.lower(), ()), index)
-        return indices
+        return _indices(self.class_names)
+
+    @cached_property
+    def _leaves(self) -> Mapping[str, tuple[int, ...]]:
+        return _indices([name.rpartition("/")[2] for name in self.class_names])
 
 
-def imagenet1k_wnids() -> tuple[str, ...]:
-    """The 1000 WordNet ids of ImageNet-1k in the usual class order."""
-    return _data_lines("imagenet1k_wnids.txt")
-
-
-def imagenet1k_names() -> tuple[str, ...]:
-    """The 1000 class names of ImageNet-1k in the usual order, as torchvision writes them."""
-    return _data_lines("imagenet1k_names.txt")
-
-
-def _data_lines(name: str) -> tuple[str, ...]:
-    text = resources.files("gradbox.models").joinpath("data", name).read_text("utf-8")
-    return tuple(text.removesuffix("\n").split("\n"))
-
-
-def find_device(text: str) -> torch.device:
-    """The device of this name; `auto` is the best one there is.
-
-    Raises:
-        UsageError: an unknown device, or one that is not here.
-    """
-    if text == "auto":
-        available = (
-            ("cuda", torch.cuda.is_available()),
-            ("mps", torch.backends.mps.is_available()),
-        )
-        return torch.device(next((name for name, there in available if there), "cpu"))
-    try:
-        device = torch.device(text)
-    except RuntimeError as error:
-        raise UsageError(f"unknown device {text!r}: use cpu, cuda, cuda:N, mps or auto") from error
-    there = {"cpu": True, "cuda": torch.cuda.is_available()}
-    there["mps"] = torch.backends.mps.is_available()
-    if not there.get(device.type, False):
-        raise UsageError(f"the device {text!r} is not available here: use cpu or auto")
-    return device
-
-
-def device_and_dtype(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    """Where and in what numbers is computed.
-
-    Raises:
-        UsageError: an unknown device or dtype, or one that does not go with the other.
-    """
-    place = find_device(device)
-    if dtype not in DTYPES:
-        known = ", ".join(DTYPES)
-        raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}: use {known}")
-    if dtype == "float16" and place.type == "cpu":
-        raise UsageError("--dtype float16 is slow and coarse on a cpu: use float32 or bfloat16")
-    return place, DTYPES[dtype]
+def _indices(names: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+    """Where each name stands, in lower case."""
+    indices: dict[str, tuple[int, ...]] = {}
+    for index, name in enumerate(names):
+        indices[name.lower()] = (*indices.get(name.lower(), ()), index)
+    return indices
 
 
 def check_classifier(value: object) -> None:

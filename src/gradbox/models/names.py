@@ -1,7 +1,8 @@
-"""The names of classes: in a model card, or in a file with one a line."""
+"""The names of classes: in a model card, in a file with one a line, or of ImageNet."""
 
 import io
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 from gradbox.errors import UsageError
@@ -44,3 +45,18 @@ def class_lines(text: str) -> tuple[str, ...]:
     while lines and not lines[-1].strip():
         lines.pop()
     return tuple(lines)
+
+
+def imagenet1k_wnids() -> tuple[str, ...]:
+    """The 1000 WordNet ids of ImageNet-1k in the usual class order."""
+    return _data_lines("imagenet1k_wnids.txt")
+
+
+def imagenet1k_names() -> tuple[str, ...]:
+    """The 1000 class names of ImageNet-1k in the usual order, as torchvision writes them."""
+    return _data_lines("imagenet1k_names.txt")
+
+
+def _data_lines(name: str) -> tuple[str, ...]:
+    text = resources.files("gradbox.models").joinpath("data", name).read_text("utf-8")
+    return tuple(text.removesuffix("\n").split("\n"))

@@ -21,16 +21,22 @@ class Small(nn.Module):
     Args:
         num_classes: outputs.
         widths: channels of the stem and of each stage.
+        channels: of the input, 3 for RGB.
     """
 
-    def __init__(self, num_classes: int = 1000, widths: Sequence[int] = (24, 40, 80, 160)) -> None:
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        widths: Sequence[int] = (24, 40, 80, 160),
+        channels: int = 3,
+    ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_conv_bn(3, widths[0], stride=2), nn.ReLU())
+        self.stem = nn.Sequential(*_conv_bn(channels, widths[0], stride=2), nn.ReLU())
         self.stages = nn.Sequential(*(_Stage(before, after) for before, after in pairwise(widths)))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(widths[-1], num_classes)
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b n"]:
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n"]:
         """Logits."""
         features = self.stages(self.stem(images))  # (b, c, h / 16, w / 16)
         return self.head(self.pool(features).flatten(1))
