@@ -188,7 +188,7 @@ def test_nested_text_has_one_canonical_form() -> None:
     ("text", "message"),
     [
         ("product(sensitivity, mass)", r"unknown name 'mass' in 'mass' where .*parts\[2\] wants"),
-        ("product(sensitivity, 3)", r"parts\[2\]=3 is no part; known: average, dam"),
+        ("product(sensitivity, 3)", r"parts\[2\]=3 is no part; known: auto, average, dam"),
         ("product(sensitivity)", "1 maps to combine: give two or more"),
         ("product()", "product needs parts"),
         ("product(sensitivity, dam, powers=[1])", "1 powers for 2 maps"),

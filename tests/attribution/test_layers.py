@@ -1,6 +1,7 @@
 import networks
 import pytest
 import torch
+from conv_vit import vit
 from torch import Tensor, nn
 
 from gradbox.attribution.gradients import input_gradient
@@ -19,23 +20,32 @@ def untrained(spec: str) -> Classifier:
 @pytest.mark.parametrize(
     ("spec", "layer"),
     [
-        ("torchvision/resnet18", Layer("layer4", (512, 7, 7))),
-        ("torchvision/squeezenet1_1", Layer("features", (512, 13, 13))),
-        ("torchvision/googlenet", Layer("inception5b", (1024, 7, 7))),
-        ("torchvision/densenet121", Layer("features", (1024, 7, 7))),
-        ("torchvision/mobilenet_v3_small", Layer("features", (576, 7, 7))),
-        ("timm/vit_tiny_patch16_224", Layer("blocks", (197, 192), prefix_tokens=1)),
-        ("timm/deit_tiny_distilled_patch16_224", Layer("blocks", (198, 192), prefix_tokens=2)),
-        ("timm/efficientnet_b0", Layer("bn2", (1280, 7, 7))),
-        ("timm/mobilevit_xxs", Layer("final_conv", (320, 8, 8))),
+        ("torchvision/resnet18", Layer("layer4", (512, 7, 7), grid=(7, 7))),
+        ("torchvision/squeezenet1_1", Layer("features", (512, 13, 13), grid=(13, 13))),
+        ("torchvision/googlenet", Layer("inception5b", (1024, 7, 7), grid=(7, 7))),
+        ("torchvision/densenet121", Layer("features", (1024, 7, 7), grid=(7, 7))),
+        ("torchvision/mobilenet_v3_small", Layer("features", (576, 7, 7), grid=(7, 7))),
+        ("timm/vit_tiny_patch16_224", Layer("blocks", (197, 192), prefix_tokens=1, grid=(14, 14))),
+        (
+            "timm/deit_tiny_distilled_patch16_224",
+            Layer("blocks", (198, 192), prefix_tokens=2, grid=(14, 14)),
+        ),
+        ("timm/efficientnet_b0", Layer("bn2", (1280, 7, 7), grid=(7, 7))),
+        ("timm/mobilevit_xxs", Layer("final_conv", (320, 8, 8), grid=(8, 8))),
         pytest.param(
             "torchvision/vit_b_16",
-            Layer("encoder.layers", (197, 768), prefix_tokens=1),
+            Layer("encoder.layers", (197, 768), prefix_tokens=1, grid=(14, 14)),
             marks=pytest.mark.slow,
         ),
-        pytest.param("torchvision/swin_t", Layer("features", (7, 7, 768)), marks=pytest.mark.slow),
         pytest.param(
-            "torchvision/vgg16", Layer("features.29", (512, 14, 14)), marks=pytest.mark.slow
+            "torchvision/swin_t",
+            Layer("features", (7, 7, 768), grid=(7, 7)),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "torchvision/vgg16",
+            Layer("features.29", (512, 14, 14), grid=(14, 14)),
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -43,6 +53,14 @@ def test_the_last_convolutional_layer_of_known_networks(spec: str, layer: Layer)
     # By reading their code: the last activation before global pooling, after its ReLU; of
     # transformers the last block's tokens, before the final norm.
     assert last_convolutional_layer(untrained(spec)) == layer
+
+
+def test_tokens_behind_a_stem_of_convolutions_lie_as_its_last_activation_does():
+    """The stem makes 32 x 32, 16 x 16 and 8 x 8 of 64 pixels; the class token comes first."""
+    seen = Preprocessing(size=(64, 64))
+    classifier = Classifier.wrap(vit(3), preprocessing=seen, device="cpu")
+    expected = Layer("blocks", (65, 64), prefix_tokens=1, grid=(8, 8))
+    assert last_convolutional_layer(classifier) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,7 +98,7 @@ def test_the_mean_of_a_transformers_tokens_has_a_gradient():
 def test_the_layer_is_after_the_relu_and_before_the_pooling():
     # The whole of `features` is the output of its last ReLU: the outer name is taken.
     classifier = networks.classifier()
-    assert last_convolutional_layer(classifier) == Layer("features", (4, 7, 5))
+    assert last_convolutional_layer(classifier) == Layer("features", (4, 7, 5), grid=(7, 5))
     assert [layer.name for layer in spatial_layers(classifier)] == [
         *("features.0", "features.2", "features.3", "features"),
     ]
@@ -89,7 +107,9 @@ def test_the_layer_is_after_the_relu_and_before_the_pooling():
 def test_pooling_after_the_last_relu_is_left_out_wherever_it_stands():
     conv = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2))
     net = nn.Sequential(conv, nn.AvgPool2d(2), nn.Dropout(), nn.Flatten(), nn.Linear(24, 2))
-    assert last_convolutional_layer(networks.classifier(net)) == Layer("0.1", (4, 12, 8))
+    assert last_convolutional_layer(networks.classifier(net)) == Layer(
+        "0.1", (4, 12, 8), grid=(12, 8)
+    )
 
 
 def test_a_convolutional_classifier_is_not_taken():
@@ -121,7 +141,10 @@ def test_a_layer_that_is_named_wins():
     ("name", "message"),
     [
         ("features.9", r"layer=features.9 is not a layer of module: use for instance .*features.3"),
-        ("head", "layer=head has no extent in space of module: use for instance"),
+        (
+            "head",
+            r"layer=head has no extent in space \(\(1, 6\) of float64\) of module: use",
+        ),
         ("flatten", "layer=flatten has no extent in space"),
     ],
 )

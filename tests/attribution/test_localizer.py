@@ -10,6 +10,7 @@ from gradbox.attribution.maps import label_maps
 from gradbox.errors import ImageError
 from gradbox.geometry import Frame
 from gradbox.localization import Localization
+from gradbox.models.heads import SOFTMAX
 from gradbox.results.predictions import from_line, to_line
 
 
@@ -43,7 +44,7 @@ def test_peaks_survive_the_file() -> None:
 def test_a_map_that_is_not_finite_fails_its_image_alone() -> None:
     maps = np.ones((2, 3, 3))
     maps[1, 0, 0] = np.nan
-    good, bad = label_maps(torch.zeros(2, 4), [(1,), (2,)], [maps])
+    good, bad = label_maps(SOFTMAX, torch.zeros(2, 4), [(1,), (2,)], [maps])
     assert not isinstance(good, ImageError)
     assert (good[0].label, good[0].label_score) == (1, 0.25)  # four equal logits
     assert isinstance(bad, ImageError)

@@ -25,6 +25,7 @@ def boxes_of(out: Path) -> list[list[float]]:
     return [line["boxes"] for line in lines]
 
 
+@pytest.mark.slow
 def test_values_and_texts_are_the_same_method(card: Path, discs: Path, tmp_path: Path) -> None:
     network, dataset = load_classifier(str(card), device="cpu"), load_dataset(f"csv:{discs}")
     pairs = [

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gradbox.attribution.gradients import Outputs, input_gradient
 from gradbox.attribution.localizer import MapLocalizer
-from gradbox.attribution.sensitivity import Sensitivity, SensitivityMaps
+from gradbox.attribution.sensitivity import Sensitivity
 from gradbox.attribution.targets import class_score
 from gradbox.errors import ImageError, UsageError
 from gradbox.estimators.untrained import Mass, Whole
@@ -31,7 +31,7 @@ ran = True
 
 
 def maps_of(options: Sensitivity, batch, classifier=CLASSIFIER):
-    return SensitivityMaps(options, classifier).maps(batch)
+    return options.maps(classifier).maps(batch)
 
 
 def by_hand(pixels: Tensor, label: int, how: str = "mean", score: str = "logit") -> np.ndarray:
@@ -85,7 +85,7 @@ def test_the_recognized_classes_are_selected_by_top_and_near_top():
 
 def test_the_attention_map_never_runs_the_head_and_knows_no_class():
     net = networks.network()
-    net.head = networks.RaisingInGrad()
+    net.head = networks.RaisingAtWork()
     classifier = networks.classifier(net)
     batch = networks.batch(networks.pixels(2), selection=NONE)
     found = maps_of(Sensitivity(target="layer_mean"), batch, classifier)
@@ -111,7 +111,7 @@ def test_the_attention_map_is_the_same_whatever_the_class():
 def test_the_layer_of_the_attention_map_can_be_named():
     batch = networks.batch(networks.pixels(1), selection=NONE)
     makers = [
-        SensitivityMaps(Sensitivity(target="layer_mean", layer=name), CLASSIFIER)
+        Sensitivity(target="layer_mean", layer=name).maps(CLASSIFIER)
         for name in (None, "features", "features.0")
     ]
     assert [maker._layers[0].name for maker in makers] == ["features", "features", "features.0"]
@@ -126,7 +126,7 @@ def test_any_scalar_function_may_be_the_target():
         return -(p * p.log()).sum(dim=1) + outputs.activations["features.0"].mean(dim=(1, 2, 3))
 
     pixels = networks.pixels(2)
-    maps = SensitivityMaps(Sensitivity(target=entropy, layer="features.0"), CLASSIFIER)
+    maps = Sensitivity(target=entropy, layer="features.0").maps(CLASSIFIER)
     expected = input_gradient(
         CLASSIFIER, CLASSIFIER.normalize(pixels), entropy, layers=["features.0"]
     )
@@ -145,7 +145,7 @@ def test_a_function_in_a_file_is_named_in_the_spec_and_loaded_once(tmp_path: Pat
         ours, theirs = localizer.maker.maps(batch), best.maker.maps(batch)
         for (one,), (other,) in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(one.heatmap, other.heatmap)
-    assert localizer.maker._function.__globals__["loaded"] == [2, 2]
+    assert localizer.maker.options.target.__globals__["loaded"] == [2, 2]
 
 
 @pytest.mark.parametrize("text", ["sensitivity(clas_score)", "sensitivity(target=x.txt:f)"])
@@ -166,7 +166,7 @@ def test_an_image_that_makes_nan_is_an_error_and_the_rest_of_the_batch_is_fine()
     classifier = networks.classifier(net)
     pixels = networks.pixels(3)
     pixels[1] = 0  # black: its normalized mean is below -1
-    localizer = MapLocalizer(SensitivityMaps(Sensitivity(), classifier), Mass())
+    localizer = MapLocalizer(Sensitivity().maps(classifier), Mass())
     for selection in (Selection(), Selection(top=0, near_top=0.5)):
         found = localizer.localize(networks.batch(pixels, selection=selection))
         assert [isinstance(one, ImageError) for one in found] == [False, True, False]
@@ -201,7 +201,7 @@ def test_a_map_is_the_same_alone_and_in_any_batch(target: str):
 
 def test_details_add_the_heatmap_and_nothing_else():
     batch = networks.batch(networks.pixels(1), labels=[(2,)])
-    localizer = MapLocalizer(SensitivityMaps(Sensitivity(), CLASSIFIER), Whole())
+    localizer = MapLocalizer(Sensitivity().maps(CLASSIFIER), Whole())
     (plain,), (detailed,) = localizer.localize(batch), localizer.localize(batch, details=True)
     assert plain.heatmap is None
     np.testing.assert_array_equal(detailed.heatmap, by_hand(batch.pixels, 2)[0])
@@ -215,7 +215,7 @@ def test_a_vision_transformer_end_to_end(options: Sensitivity):
     classifier = load_classifier("timm/vit_tiny_patch16_224", weights="untrained", device="cpu")
     selection = NONE if options.target == "layer_mean" else Selection()
     batch = networks.batch(networks.pixels(2, (224, 224)), selection=selection)
-    found = MapLocalizer(SensitivityMaps(options, classifier), Mass()).localize(batch, details=True)
+    found = MapLocalizer(options.maps(classifier), Mass()).localize(batch, details=True)
     for one in found:
         assert one.heatmap.shape == (224, 224)
         # Every patch has a gradient: 14 x 14 cells of 16 pixels.

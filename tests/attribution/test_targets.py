@@ -1,6 +1,6 @@
 import pytest
 import torch
-from networks import batch, pixels
+from networks import batch, classifier, network, pixels
 
 from gradbox.attribution.targets import (
     class_score,
@@ -13,6 +13,7 @@ from gradbox.attribution.targets import (
 from gradbox.errors import UsageError
 from gradbox.localization import Selection
 
+NETWORK = classifier(network(3))
 LOGITS = torch.tensor([[0.0, 2.0, 1.0], [5.0, -5.0, 4.0]], dtype=torch.float64)
 
 
@@ -62,29 +63,37 @@ def test_a_network_that_returns_nan_still_has_a_class_to_report_on():
 
 def test_given_labels_win_and_the_rest_are_selected():
     given = batch(pixels(2), labels=[(0, 1), None], selection=Selection(top=2))
-    assert labels_to_locate(LOGITS, given) == [(0, 1), (0, 2)]
+    assert labels_to_locate(NETWORK, LOGITS, given) == [(0, 1), (0, 2)]
 
 
 def test_without_a_head_or_a_selection_no_class_is_chosen():
     none = batch(pixels(2), labels=[(1,), None], selection=Selection(top=0))
-    assert labels_to_locate(LOGITS, none) == labels_to_locate(None, none) == [(1,), (None,)]
+    assert (
+        labels_to_locate(NETWORK, LOGITS, none)
+        == labels_to_locate(NETWORK, None, none)
+        == [(1,), (None,)]
+    )
 
 
 @pytest.mark.parametrize("selection", [Selection(), Selection(top=0)])
 @pytest.mark.parametrize("label", [3, -1])
 def test_a_class_that_the_network_does_not_have_is_refused(selection: Selection, label: int):
     with pytest.raises(UsageError, match=f"class {label}: the network has 3 classes"):
-        labels_to_locate(LOGITS, batch(pixels(2), labels=[(1, label), None], selection=selection))
+        labels_to_locate(
+            NETWORK, LOGITS, batch(pixels(2), labels=[(1, label), None], selection=selection)
+        )
 
 
 def test_more_classes_than_the_network_has_are_refused_where_they_are_selected():
     most = Selection(top=3)
-    assert labels_to_locate(LOGITS, batch(pixels(2), selection=most))[0] == (1, 2, 0)
+    assert labels_to_locate(NETWORK, LOGITS, batch(pixels(2), selection=most))[0] == (1, 2, 0)
     more = Selection(top=4)
     with pytest.raises(UsageError, match="top=4: the network has 3 classes"):
-        labels_to_locate(LOGITS, batch(pixels(2), labels=[(0,), None], selection=more))
+        labels_to_locate(NETWORK, LOGITS, batch(pixels(2), labels=[(0,), None], selection=more))
     given = [(0,), (1,)]  # nothing is selected
-    assert labels_to_locate(LOGITS, batch(pixels(2), labels=given, selection=more)) == given
+    assert (
+        labels_to_locate(NETWORK, LOGITS, batch(pixels(2), labels=given, selection=more)) == given
+    )
 
 
 @pytest.mark.parametrize("options", [{"top": -1}, {"near_top": 0.0}, {"near_top": 1.5}])

@@ -24,6 +24,8 @@ class Waiting(nn.Module):
         return x
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Setting backward hooks")  # what hides it is not of one thread
 def test_every_method_answers_in_threads_as_alone():
     """All methods at once on one module: a hook of one must not see the passes of another.
 
@@ -57,6 +59,7 @@ def test_every_method_answers_in_threads_as_alone():
     assert not any(module._forward_hooks for module in classifier.module.modules())
 
 
+@pytest.mark.slow
 def test_photographs_in_threads(assets: Path):
     """The same on a real network, by the public function; `dam` failed in 119 of 120 such calls."""
     classifier = gradbox.load_classifier(

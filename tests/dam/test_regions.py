@@ -1,11 +1,11 @@
-"""From regions over the input to a localization and to features, by hand."""
+"""From regions over the input to a localization, by hand."""
 
 import networks
 import numpy as np
 import pytest
 import torch
 
-from gradbox.dam.regions import RegionsOfClass, heatmap, localization, region_features
+from gradbox.dam.regions import RegionsOfClass, heatmap, localization
 from gradbox.localization import Localization
 
 SIZE = (8, 16)
@@ -52,11 +52,3 @@ def test_only_the_chosen_maps_make_the_heat_map_each_with_the_maximum_1() -> Non
 
 def test_a_score_below_abstain_leaves_no_box() -> None:
     assert len(answer(abstain=0.8).boxes) == 0
-
-
-def test_features_have_a_fixed_length_and_are_shares_of_the_image() -> None:
-    rows = region_features(answer(), count=3).reshape(4, 5)
-    main = [4 / 16, 2 / 8, 6 / 16, 4 / 8]
-    second = [10 / 16, 6 / 8, 12 / 16, 8 / 8, 1.0]
-    assert rows.tolist() == [[*main, 0.75], [*main, 3.0], second, second]
-    assert region_features(answer(0.8), count=1).tolist() == [0, 0, 1, 1, 0] * 2

@@ -14,16 +14,22 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from gradbox.attribution.gradients import INPUT
 from gradbox.attribution.layers import Layer
-from gradbox.attribution.maps import Heatmap, LabelledMap, MapMaker, MapsOfImage
+from gradbox.attribution.maps import Heatmap, LabelledMap, MapMaker, MapsOfImage, made
 from gradbox.attribution.method import MapMethod, Method
+from gradbox.attribution.of_one import OfOne
 from gradbox.attribution.own import as_method
 from gradbox.attribution.passes import share
 from gradbox.errors import ImageError, UsageError
+from gradbox.geometry import Size
 from gradbox.localization import Batch, ClassFrom
 from gradbox.models.classifier import Classifier
+from gradbox.seen import Seen
 
 Stack = Float[np.ndarray, "n h w"]
+SMALLEST = 16
+"""The least shorter side of a view, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class _Several(MapMethod):
         if len(self.methods) < 2:
             raise UsageError(f"{len(self.parts)} maps to combine: give two or more methods")
 
-    @property
+    @cached_property  # whether one is a method is a question to all that it is made of
     def methods(self) -> tuple[Method, ...]:
         """The parts, a user's own map makers among them, as methods."""
         return tuple(as_method(part) for part in self.parts)
@@ -55,6 +61,16 @@ class _Several(MapMethod):
     def needs_originals(self) -> bool:
         """Whether some part needs them."""
         return any(part.needs_originals for part in self.methods)
+
+    @property
+    def derives_pixels(self) -> bool:
+        """Whether some part does."""
+        return any(part.derives_pixels for part in self.methods)
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """What its parts have, each once."""
+        return list(dict.fromkeys(one for part in self.methods for one in part.seen))
 
     def layers(self, classifier: Classifier) -> Sequence[Layer]:
         """The layers of all parts, each once."""
@@ -107,38 +123,7 @@ class Maximum(_Several):
 
 
 @dataclass(frozen=True)
-class _One(MapMethod):
-    """What `Average` and `Smooth` share: the one method that they change."""
-
-    part: Method | MapMaker
-
-    @property
-    def method(self) -> Method:
-        """The part, also where it is a user's own map maker, as a method."""
-        return as_method(self.part)
-
-    @property
-    def class_from(self) -> ClassFrom:
-        """As the part."""
-        return self.method.class_from
-
-    @property
-    def needs_class(self) -> bool:
-        """As the part."""
-        return self.method.needs_class
-
-    @property
-    def needs_originals(self) -> bool:
-        """As the part."""
-        return self.method.needs_originals
-
-    def layers(self, classifier: Classifier) -> Sequence[Layer]:
-        """As the part."""
-        return self.method.layers(classifier)
-
-
-@dataclass(frozen=True)
-class Average(_One):
+class Average(OfOne):
     """The mean of a method's maps over views of each image.
 
     `flips` adds the mirror image to each view. `sizes` are the shorter sides of the input, in
@@ -152,8 +137,10 @@ class Average(_One):
     def __post_init__(self) -> None:
         if not self.flips and not self.sizes:
             raise UsageError("an average of one view: give flips=true, or sizes=[224, 320]")
-        if any(size < 16 for size in self.sizes):
-            raise UsageError(f"sizes={list(self.sizes)}: shorter sides in pixels, 16 or more")
+        if any(size < SMALLEST for size in self.sizes):
+            raise UsageError(
+                f"sizes={list(self.sizes)}: shorter sides in pixels, {SMALLEST} or more"
+            )
 
     @property
     def needs_originals(self) -> bool:
@@ -166,7 +153,7 @@ class Average(_One):
 
 
 @dataclass(frozen=True)
-class Smooth(_One):
+class Smooth(OfOne):
     """A method's map smoothed by a Gaussian of `sigma` pixels of the network input."""
 
     sigma: float = 4.0
@@ -190,20 +177,21 @@ class CombinedMaps:
 
     def maps(self, batch: Batch) -> Sequence[MapsOfImage]:
         """The combined maps of each image, one for each class asked for."""
-        share(batch, self.classifier, self._layers)
+        share(batch, self.classifier, self._places)
         knows_class = [part.class_from != "none" for part in self.options.methods]
         first = self.makers[knows_class.index(True) if any(knows_class) else 0]
-        leading = _made(first, batch)
+        leading = made(first, batch)
         asked = with_classes_of(leading, batch)
-        made = [leading if one is first else _made(one, asked) for one in self.makers]
+        others = [leading if one is first else made(one, asked) for one in self.makers]
         return [
             _of_image(deciding, of_image, self.options.combine)
-            for deciding, of_image in zip(leading, zip(*made, strict=True), strict=True)
+            for deciding, of_image in zip(leading, zip(*others, strict=True), strict=True)
         ]
 
     @cached_property
-    def _layers(self) -> Sequence[str]:
-        return [layer.name for layer in self.options.layers(self.classifier)]
+    def _places(self) -> Sequence[str]:
+        pixels = (INPUT,) if self.options.derives_pixels else ()
+        return (*pixels, *(layer.name for layer in self.options.layers(self.classifier)))
 
 
 @dataclass(frozen=True)
@@ -230,7 +218,7 @@ class AveragedMaps:
     def _maps(self, view: Batch) -> Sequence[MapsOfImage]:
         height, width = view.pixels.shape[2:]
         try:
-            return _made(self.maker, view)
+            return made(self.maker, view)
         except (RuntimeError, AssertionError) as error:
             if (height, width) == self.classifier.preprocessing.size:
                 raise
@@ -261,18 +249,23 @@ class SmoothedMaps:
         return [
             found
             if isinstance(found, ImageError)
-            else [replace(one, heatmap=self._smooth(one.heatmap, height, width)) for one in found]
-            for found in _made(self.maker, batch)
+            else [
+                _changed(one, smoothed(one.heatmap, self.sigma, (height, width))) for one in found
+            ]
+            for found in made(self.maker, batch)
         ]
 
-    def _smooth(self, heatmap: Heatmap, height: int, width: int) -> Heatmap:
-        return cv2.GaussianBlur(
-            heatmap,
-            (0, 0),
-            sigmaX=self.sigma * heatmap.shape[1] / width,
-            sigmaY=self.sigma * heatmap.shape[0] / height,
-            borderType=cv2.BORDER_REFLECT,
-        )
+
+def smoothed(heatmap: Heatmap, sigma: float, size: Size) -> Heatmap:
+    """A map smoothed by a Gaussian of `sigma` pixels of the input, whose (height, width) it has."""
+    height, width = size
+    return cv2.GaussianBlur(
+        heatmap,
+        (0, 0),
+        sigmaX=sigma * heatmap.shape[1] / width,
+        sigmaY=sigma * heatmap.shape[0] / height,
+        borderType=cv2.BORDER_REFLECT,
+    )
 
 
 def with_classes_of(found: Sequence[MapsOfImage], batch: Batch) -> Batch:
@@ -286,40 +279,41 @@ def with_classes_of(found: Sequence[MapsOfImage], batch: Batch) -> Batch:
     return batch.asking(labels) if all(labels) else batch
 
 
-def _made(maker: MapMaker, batch: Batch) -> Sequence[MapsOfImage]:
-    started = batch.memo.clock()
-    maps = batch.known(maker)
-    return batch.keep(maker, maker.maps(batch), since=started) if maps is None else maps
-
-
 def _of_image(
     first: MapsOfImage, parts: Sequence[MapsOfImage], combine: Callable[[Stack], Heatmap]
 ) -> MapsOfImage:
     """The maps of one image, class by class; an error of any part is the image's."""
-    made: list[Sequence[LabelledMap]] = []
+    known: list[Sequence[LabelledMap]] = []
     for part in parts:
         if isinstance(part, ImageError):
             return part
-        made.append(part)
+        known.append(part)
     assert not isinstance(first, ImageError)
     return [
-        replace(one, heatmap=combine(_meeting([maps[min(i, len(maps) - 1)] for maps in made])))
+        _changed(one, combine(_meeting([maps[min(i, len(maps) - 1)] for maps in known])))
         for i, one in enumerate(first)
     ]
+
+
+def _changed(one: LabelledMap, heatmap: Heatmap) -> LabelledMap:
+    """With another map, which is not made of the regions of the first any more."""
+    return replace(one, heatmap=heatmap, regions=())
 
 
 def _meeting(maps: Sequence[LabelledMap]) -> Stack:
     """The maps at the largest height and width, each with the maximum 1 before."""
     height, width = (max(m.heatmap.shape[axis] for m in maps) for axis in (0, 1))
-    return np.stack([_resized(_scaled(m.heatmap), height, width) for m in maps])
+    return np.stack([resized(scaled(m.heatmap), height, width) for m in maps])
 
 
-def _scaled(heatmap: Heatmap) -> Heatmap:
+def scaled(heatmap: Heatmap) -> Heatmap:
+    """A map with the maximum 1, or all zero."""
     top = heatmap.max()
     return np.maximum(heatmap, 0.0) / (top if top > 0 else 1.0)
 
 
-def _resized(heatmap: Heatmap, height: int, width: int) -> Float[np.ndarray, "rows columns"]:
+def resized(heatmap: Heatmap, height: int, width: int) -> Float[np.ndarray, "rows columns"]:
+    """A map of this height and width, bilinearly."""
     if heatmap.shape == (height, width):
         return heatmap
     return cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -328,4 +322,4 @@ def _resized(heatmap: Heatmap, height: int, width: int) -> Float[np.ndarray, "ro
 def _mirrored(found: MapsOfImage) -> MapsOfImage:
     if isinstance(found, ImageError):
         return found
-    return [replace(one, heatmap=one.heatmap[:, ::-1].copy()) for one in found]
+    return [_changed(one, one.heatmap[:, ::-1].copy()) for one in found]

@@ -1,44 +1,60 @@
 """The one derivative: the gradient of one scalar per image with regard to the network's input.
 
-The only file that touches autograd and hooks. `forward` records what a target needs, `gradient`
-differentiates it, `input_gradient` does both.
+The only file that touches autograd and hooks (`guided.py` has the other rule for ReLUs). `forward`
+records what a target needs, `gradients` differentiates it, `input_gradient` does both.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from threading import get_ident
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from gradbox.attribution.guided import GuidedReLUs, no_relu
 from gradbox.errors import UsageError
+from gradbox.models.black_box import refuse_black_box
 from gradbox.models.classifier import Classifier
-from gradbox.models.outputs import as_logits, check_outputs, described
+from gradbox.models.heads import SOFTMAX, Head
+from gradbox.models.outputs import described
+from gradbox.models.trying import logits_of
 
+INPUT = ""
+"""The place of the images, beside the names of layers: what torch calls the network itself."""
 Rule = Literal["plain", "guided"]
+By = Literal["pixels", "layers", "nothing"]
+"""What a forward pass will be derived by; see `forward`."""
 Hook = Callable[[nn.Module, Any, Any], Any]
 """What torch calls after a module, with its input and output: see `register_forward_hook`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a forward pass left behind, differentiable with regard to `images`.
+    """What a forward pass left behind, differentiable with regard to its places.
 
-    `images` (b, 3, h, w) are the normalized input; `logits` (b, n_classes) is None where the head
-    was not run; `activations` are the outputs of the layers asked for, by name, (b, c, h, w) or
-    (b, tokens, c).
+    `images` (b, c, h, w) are the normalized input; `logits` (b, n_classes) is None where the head
+    was not run, or where the outputs are no classes; `activations` are the outputs of the layers
+    asked for, by name, (b, c, h, w) or (b, tokens, c); `head` says what logits mean; `output` is
+    what the network itself returned, None where its head was not run.
     """
 
-    images: Float[Tensor, "b 3 h w"]
+    images: Float[Tensor, "b c h w"]
     logits: Float[Tensor, "b n_classes"] | None
     activations: Mapping[str, Tensor]
+    head: Head = SOFTMAX
+    output: Any = None
+
+    @property
+    def probabilities(self) -> Float[Tensor, "b n_classes"] | None:
+        """Those of the classes, by the softmax or the sigmoid of the classifier's head."""
+        return None if self.logits is None else self.head.probabilities(self.logits)
+
+    def at(self, place: str) -> Float[Tensor, "b ..."]:
+        """The activation of a layer by its name, or the images at `INPUT`."""
+        return self.images if place == INPUT else self.activations[place]
 
 
 Target = Callable[[Outputs], Tensor]
@@ -47,13 +63,13 @@ Target = Callable[[Outputs], Tensor]
 
 def input_gradient(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     target: Target,
     *,
     layers: Sequence[str] = (),
     head: bool = True,
     rule: Rule = "plain",
-) -> Float[Tensor, "b 3 h w"]:
+) -> Float[Tensor, "b c h w"]:
     """Attribution: the derivative of one scalar per image with regard to its normalized pixels.
 
     Paper A, A1 and A2, and paper B, B2, are this function with another target and rule.
@@ -76,13 +92,23 @@ def input_gradient(
 
 def forward(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     *,
     layers: Sequence[str] = (),
     head: bool = True,
     rule: Rule = "plain",
+    by: By = "pixels",
 ) -> Outputs:
-    """One forward pass that records the outputs of `layers`; see `input_gradient`."""
+    """One forward pass that records the outputs of `layers`; see `input_gradient`.
+
+    `by` says what will be derived by. By `layers` alone the graph starts there, so that what comes
+    before costs no more than a bare pass; by `nothing` there is none, and a black box will do.
+
+    Raises:
+        UsageError: as `input_gradient`, or a black box where more than its logits is wanted.
+    """
+    if by != "nothing":
+        refuse_black_box(classifier.module, classifier.name)
     modules = {name: classifier.submodule(name) for name in layers}
     if not head and not modules:
         raise ValueError("head=False needs at least one layer to stop at")
@@ -91,30 +117,36 @@ def forward(
     activations: dict[str, Tensor] = {}
 
     def record(name: str) -> Hook:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        def hook(_module: nn.Module, _inputs: Any, returned: Any) -> Any:
+            output, rest = _first(returned)
             if name in activations:
                 raise UsageError(
                     f"the layer {name!r} runs more than once a pass: name the block around it"
                 )
+            if by == "layers" and not output.requires_grad:
+                output = output.detach().requires_grad_()  # the graph starts here
             activations[name] = output
             if not head and len(activations) == len(modules):
                 raise _Stop
-            return output.clone()  # what follows may be in place
+            copied = output.clone()  # what follows may be in place
+            return (copied, *rest) if isinstance(returned, tuple) else copied
 
         return hook
 
-    logits = None
-    with differentiable(), ExitStack() as stack:
-        x = images.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    output = logits = None
+    with differentiable() if by != "nothing" else torch.no_grad(), ExitStack() as stack:
+        x = images.detach().clone(memory_format=torch.preserve_format)
+        x.requires_grad_(by == "pixels")
         for name, module in modules.items():
             stack.enter_context(_hooked(module, record(name)))
-        guided = stack.enter_context(_GuidedReLUs()) if rule == "guided" else None
+        guided = stack.enter_context(GuidedReLUs()) if rule == "guided" else None
         with suppress(_Stop):
-            logits = as_logits(classifier.module(x.clone()))  # its first layer may be in place
-            check_outputs(classifier, logits, len(x))
+            output = classifier.module(x.clone())  # its first layer may be in place
+            if classifier.has_classes:
+                logits = logits_of(classifier, output, len(x))
     if guided is not None and guided.count == 0:
-        raise UsageError(_no_relu(classifier))
-    return Outputs(x, logits, activations)
+        raise UsageError(no_relu(classifier))
+    return Outputs(x, logits, activations, classifier.head, output)
 
 
 def scalars_of(target: Target, outputs: Outputs) -> Float[Tensor, "b"]:
@@ -139,42 +171,65 @@ def scalars_of(target: Target, outputs: Outputs) -> Float[Tensor, "b"]:
 def gradient(
     scalars: Float[Tensor, "b"], of: Float[Tensor, "b ..."], *, keep: bool = False
 ) -> Float[Tensor, "b ..."]:
-    """The derivative of each image's scalar with regard to its part of `of`.
+    """The derivative of each image's scalar with regard to its part of `of`; see `gradients`.
+
+    Raises:
+        UsageError: the scalars do not depend on it.
+    """
+    (found,) = gradients(scalars, [of], keep=keep)
+    if found is None:
+        raise UsageError("the target does not depend on the layer: there is nothing to derive")
+    return found
+
+
+def gradients(
+    scalars: Float[Tensor, "b"], of: Sequence[Tensor], *, keep: bool = False
+) -> list[Tensor | None]:
+    """The derivative of each image's scalar with regard to its part of each tensor, in one pass.
 
     The images do not mix in the network, so one backward pass of the sum serves the whole batch.
-    `keep` keeps the graph for another call. Half-precision gradients are scaled up on their way,
-    so that small ones do not vanish, and come back as float32.
+    None stands where the scalars do not depend on a tensor. `keep` keeps the graph for another
+    call. Half-precision gradients are scaled up on their way, so that small ones do not vanish, and
+    come back as float32.
     """
-    half = of.dtype in (torch.float16, torch.bfloat16)
-    scale = 2.0**12 if of.dtype == torch.float16 else 1.0
+    scale = 2.0**12 if scalars.dtype == torch.float16 else 1.0
     seed = torch.full_like(scalars, scale)
     with differentiable():
-        (result,) = torch.autograd.grad(scalars, of, seed, retain_graph=keep)
-    return result.float() / scale if half else result
+        found = torch.autograd.grad(scalars, of, seed, retain_graph=keep, allow_unused=True)
+    return [one if one is None else _in_full(one, scale) for one in found]
+
+
+def _in_full(derivative: Tensor, scale: float) -> Tensor:
+    half = derivative.dtype in (torch.float16, torch.bfloat16)
+    return derivative.float() / scale if half else derivative
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One module's turn in a forward pass: its name, itself, and what it returned."""
+    """One module's turn in a forward pass: its name, itself, and what it returned.
+
+    Of a tuple it is the first: blocks of transformers may return more beside their activation.
+    """
 
     name: str
     module: nn.Module
     output: Any
 
 
-def trace(classifier: Classifier, images: Float[Tensor, "b 3 h w"]) -> list[Call]:
+def trace(classifier: Classifier, images: Float[Tensor, "b c h w"]) -> list[Call]:
     """Every module call of one forward pass, in the order in which they end.
 
     Raises:
-        UsageError: a part of the network is TorchScript.
+        UsageError: the network is a black box, or a part of it is TorchScript.
     """
+    refuse_black_box(classifier.module, classifier.name)
     refuse_scripts(classifier)
     calls: list[Call] = []
     with torch.no_grad(), ExitStack() as stack:
         for name, module in classifier.module.named_modules():
 
             def hook(module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
-                calls.append(Call(name, module, output))
+                calls.append(Call(name, module, _first(output)[0]))
 
             stack.enter_context(_hooked(module, hook))
         classifier.module(images)
@@ -194,6 +249,13 @@ def refuse_scripts(classifier: Classifier) -> None:
                 f"{what} is TorchScript, whose layers and ReLUs cannot be looked into: wrap the "
                 "Python module that it was made of, or use 'sensitivity' with a class"
             )
+
+
+def _first(output: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What a module returned, of a tuple its first, and the others."""
+    if isinstance(output, tuple) and output:
+        return output[0], output[1:]
+    return output, ()
 
 
 class _Stop(Exception):  # noqa: N818 - a signal, not an error
@@ -220,99 +282,3 @@ def _hooked(module: nn.Module, hook: Hook) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _no_relu(classifier: Classifier) -> str:
-    kinds = {type(m).__name__ for m in classifier.module.modules() if not list(m.children())}
-    others = sorted(k for k in kinds if k in nn.modules.activation.__all__)
-    return (
-        f"{classifier.name} has no ReLU, so guided backpropagation is not defined for it "
-        f"(its activations: {', '.join(others) or 'none that gradbox knows'}): use rule=plain"
-    )
-
-
-class _GuidedReLU(torch.autograd.Function):
-    """A ReLU with an upper limit whose backward pass is B2: D = R * (R > 0) * (0 < f < limit)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, limit: float, inplace: bool) -> Tensor:
-        # The gate, not the output: what comes after a clamp may write into it. As the most that may
-        # pass, 0 or all, so that the backward pass is a single clamp.
-        ctx.save_for_backward(torch.zeros_like(x).masked_fill_((x > 0) & (x < limit), torch.inf))
-        if inplace:
-            ctx.mark_dirty(x)
-            return x.clamp_(0, limit)
-        return x.clamp(0, limit)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (most,) = ctx.saved_tensors
-        return grads[0].clamp(most.new_zeros(()), most), None, None
-
-
-_Rectifier = tuple[Tensor, float, bool] | None
-"""The (input, upper limit, in place) of a call that is a ReLU, None of one that is not."""
-
-
-def _clamp(x: Tensor, low: Any, high: Any, inplace: bool) -> _Rectifier:
-    if isinstance(low, Tensor) or isinstance(high, Tensor) or low != 0:
-        return None
-    return x, math.inf if high is None else float(high), inplace
-
-
-def _relu(input: Tensor, inplace: bool = False) -> _Rectifier:  # noqa: A002 - torch's names
-    return input, math.inf, inplace
-
-
-def _relu_inplace(input: Tensor) -> _Rectifier:  # noqa: A002
-    return input, math.inf, True
-
-
-def _relu6(input: Tensor, inplace: bool = False) -> _Rectifier:  # noqa: A002
-    return input, 6.0, inplace
-
-
-def _hardtanh(
-    input: Tensor,  # noqa: A002
-    min_val: float = -1.0,
-    max_val: float = 1.0,
-    inplace: bool = False,
-) -> _Rectifier:
-    return _clamp(input, min_val, max_val, inplace)
-
-
-def _clamped(input: Tensor, min: Any = None, max: Any = None) -> _Rectifier:  # noqa: A002
-    return _clamp(input, min, max, inplace=False)
-
-
-def _clamped_inplace(input: Tensor, min: Any = None, max: Any = None) -> _Rectifier:  # noqa: A002
-    return _clamp(input, min, max, inplace=True)
-
-
-_RECTIFIERS: Mapping[Any, Callable[..., _Rectifier]] = {
-    **dict.fromkeys((F.relu, torch.relu, Tensor.relu), _relu),
-    **dict.fromkeys((F.relu_, torch.relu_, Tensor.relu_), _relu_inplace),
-    F.relu6: _relu6,
-    F.hardtanh: _hardtanh,
-    F.hardtanh_: partial(_hardtanh, inplace=True),
-    **dict.fromkeys((torch.clamp, torch.clip, torch.clamp_min), _clamped),
-    **dict.fromkeys((Tensor.clamp, Tensor.clip, Tensor.clamp_min), _clamped),
-    **dict.fromkeys((torch.clamp_, torch.clip_, torch.clamp_min_), _clamped_inplace),
-    **dict.fromkeys((Tensor.clamp_, Tensor.clip_, Tensor.clamp_min_), _clamped_inplace),
-}
-
-
-class _GuidedReLUs(TorchFunctionMode):
-    """Swaps every ReLU of a forward pass, module or functional, for `_GuidedReLU`; counts them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        rectifier = _RECTIFIERS[func](*args, **kwargs) if func in _RECTIFIERS else None
-        if rectifier is None:
-            return func(*args, **kwargs)
-        self.count += 1
-        return _GuidedReLU.apply(*rectifier)

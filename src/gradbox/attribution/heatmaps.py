@@ -1,4 +1,4 @@
-"""Attributions (b, 3, h, w) to heat maps (b, h, w)."""
+"""Attributions (b, c, h, w) to heat maps (b, h, w)."""
 
 from typing import Literal
 
@@ -9,15 +9,15 @@ Reduce = Literal["mean", "max"]
 
 
 def reduce_channels(
-    attribution: Float[Tensor, "b 3 h w"], how: Reduce = "mean"
+    attribution: Float[Tensor, "b c h w"], how: Reduce = "mean"
 ) -> Float[Tensor, "b h w"]:
-    """One number a pixel: the mean or the maximum of the absolute values of its three colours."""
+    """One number a pixel: the mean or the maximum of the absolute values of its channels."""
     values = attribution.abs()
     return values.mean(dim=1) if how == "mean" else values.amax(dim=1)
 
 
-def signed_mean(attribution: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-    """The mean of the three colours with its sign, as paper B's program takes it."""
+def signed_mean(attribution: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
+    """The mean of the channels with its sign, as paper B's program takes it."""
     return attribution.mean(dim=1)
 
 

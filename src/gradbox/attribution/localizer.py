@@ -1,16 +1,18 @@
 """From heat maps to localizations: the half that every method with heat maps shares."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradbox.attribution.maps import Heatmap, LabelledMap, MapMaker
+from gradbox.attribution.maps import Heatmap, LabelledMap, MapMaker, made
 from gradbox.boxes import Box, as_boxes
 from gradbox.errors import ImageError
-from gradbox.estimators.estimator import BoxEstimator
+from gradbox.estimators.estimator import BoxEstimator, RegionEstimator, ScoredBoxes
+from gradbox.estimators.outlines import Outlines
 from gradbox.geometry import Frame
-from gradbox.localization import Batch, Found, Localization, Point
+from gradbox.images.pixels import as_rgb
+from gradbox.localization import RGB, Batch, Found, Localization, Localizer, Point
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,37 +24,79 @@ class MapLocalizer:
 
     def localize(self, batch: Batch, *, details: bool = False) -> Sequence[Found]:
         """One `Localization` for each image, with the boxes of each class asked for."""
-        started = batch.memo.clock()
-        maps = batch.known(self.maker)
-        if maps is None:
-            maps = batch.keep(self.maker, self.maker.maps(batch), since=started)
         return [
-            found if isinstance(found, ImageError) else self._box(batch, i, found, details)
-            for i, found in enumerate(maps)
+            found
+            if isinstance(found, ImageError)
+            else localization(batch, i, found, self._estimate(batch, i, found), details=details)
+            for i, found in enumerate(made(self.maker, batch))
         ]
 
-    def _box(
-        self, batch: Batch, i: int, maps: Sequence[LabelledMap], details: bool
-    ) -> Localization:
-        frame = batch.frames[i]
-        found = self.estimator.estimate(np.stack([m.heatmap for m in maps]), [frame] * len(maps))
-        counts = [len(one.boxes) for one in found]
-        owners = [m for m, count in zip(maps, counts, strict=True) for _ in range(count)]
-        return Localization(
-            image_id=batch.image_ids[i],
-            size=frame.original,
-            boxes=np.concatenate([one.boxes for one in found]),
-            labels=tuple(m.label for m in owners),
-            label_scores=tuple(m.label_score for m in owners),
-            scores=tuple(np.concatenate([one.scores for one in found]).tolist()),
-            peaks=tuple(
-                peak(m.heatmap, frame) if first else peak_inside(m.heatmap, frame, box)
-                for m, one in zip(maps, found, strict=True)
-                for first, box in zip([True, *[False] * len(one.boxes)], one.boxes, strict=False)
-            ),
-            top_labels=maps[0].top_labels,
-            heatmap=maps[0].heatmap if details else None,
-        )
+    def _estimate(self, batch: Batch, i: int, maps: Sequence[LabelledMap]) -> Sequence[ScoredBoxes]:
+        heatmaps, frames = np.stack([m.heatmap for m in maps]), [batch.frames[i]] * len(maps)
+        if isinstance(self.estimator, RegionEstimator):
+            return self.estimator.estimate(heatmaps, frames, [m.regions for m in maps])
+        return self.estimator.estimate(heatmaps, frames)
+
+
+def localization(
+    batch: Batch,
+    i: int,
+    maps: Sequence[LabelledMap],
+    found: Sequence[ScoredBoxes],
+    *,
+    map_shares: tuple[float, ...] = (),
+    details: bool,
+) -> Localization:
+    """What was found in image `i` of a batch: the boxes of each of its maps.
+
+    `map_shares` are theirs where the scores are something else.
+    """
+    frame = batch.frames[i]
+    owners = [m for m, one in zip(maps, found, strict=True) for _ in one.boxes]
+    return Localization(
+        image_id=batch.image_ids[i],
+        size=frame.original,
+        boxes=np.concatenate([one.boxes for one in found]),
+        labels=tuple(m.label for m in owners),
+        label_scores=tuple(m.label_score for m in owners),
+        scores=tuple(np.concatenate([one.scores for one in found]).tolist()),
+        peaks=tuple(
+            peak(m.heatmap, frame) if first else peak_inside(m.heatmap, frame, box)
+            for m, one in zip(maps, found, strict=True)
+            for first, box in zip([True, *[False] * len(one.boxes)], one.boxes, strict=False)
+        ),
+        map_shares=map_shares,
+        top_labels=maps[0].top_labels,
+        heatmap=maps[0].heatmap if details else None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Outlined:
+    """What a localizer finds, with a mask of the main box made of heat map and image."""
+
+    localizer: Localizer
+    outlines: Outlines
+
+    def localize(self, batch: Batch, *, details: bool = False) -> Sequence[Found]:
+        """What the localizer says; where details are asked for, masks where there are none yet.
+
+        Raises:
+            ValueError: the originals were not kept.
+        """
+        found = self.localizer.localize(batch, details=details)
+        if not details:
+            return found
+        images = zip(found, batch.originals, batch.frames, strict=True)
+        return [self._outlined(one, as_rgb(image), frame) for one, image, frame in images]
+
+    def _outlined(self, found: Found, rgb: RGB, frame: Frame) -> Found:
+        if isinstance(found, ImageError) or not len(found.boxes):
+            return found
+        if found.heatmap is None or found.mask is not None:
+            return found
+        mask = self.outlines.mask(rgb, found.heatmap, frame, found.boxes[0])
+        return replace(found, mask=mask)
 
 
 def peak(heatmap: Heatmap, frame: Frame) -> Point | None:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from gradbox.attribution.targets import top_labels
 from gradbox.errors import NOT_FINITE, ImageError
-from gradbox.localization import Batch
+from gradbox.localization import Batch, Region
+from gradbox.models.heads import Head
 
 Heatmap = Float[np.ndarray, "h w"]
 
@@ -21,13 +22,14 @@ class LabelledMap:
 
     The map is not negative and may have any size; it covers the network input. `label` is None, and
     `label_score` 1.0, where no class was asked for. `top_labels` are the image's five most probable
-    classes.
+    classes, `regions` what the map was made of, best first, where the maker says `has_regions`.
     """
 
     label: int | None
     label_score: float
     heatmap: Heatmap
     top_labels: tuple[int, ...] = ()
+    regions: tuple[Region, ...] = ()
 
 
 MapsOfImage = Sequence[LabelledMap] | ImageError
@@ -45,7 +47,15 @@ class MapMaker(Protocol):
         ...
 
 
+def made(maker: MapMaker, batch: Batch) -> Sequence[MapsOfImage]:
+    """The maps of a batch, those of an equal maker where there are some already."""
+    started = batch.memo.clock()
+    maps = batch.known(maker)
+    return batch.keep(maker, maker.maps(batch), since=started) if maps is None else maps
+
+
 def label_maps(
+    head: Head,
     logits: Float[Tensor, "b n"] | None,
     labels: Sequence[Sequence[int | None]],
     heatmaps: Sequence[Float[np.ndarray, "b h w"]],
@@ -53,12 +63,13 @@ def label_maps(
     """Maps of a batch sorted by image; an `ImageError` where one has a NaN or infinity.
 
     Args:
+        head: what logits mean.
         logits: None where the head was not run.
         labels: the classes of each image.
         heatmaps: of all images for their first class, then their second, and so on; the last one
             stands for all later classes.
     """
-    probabilities = None if logits is None else logits.detach().softmax(dim=1).cpu()
+    probabilities = None if logits is None else head.probabilities(logits.detach()).cpu()
     found: list[MapsOfImage] = []
     for i, asked in enumerate(labels):
         maps = [

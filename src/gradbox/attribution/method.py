@@ -11,6 +11,7 @@ from gradbox.estimators.estimator import BoxEstimator
 from gradbox.estimators.untrained import Mass
 from gradbox.localization import ClassFrom, Localizer
 from gradbox.models.classifier import Classifier
+from gradbox.seen import Seen
 
 DEFAULT_BOX = "mass"
 
@@ -36,7 +37,27 @@ class Method(Protocol):
 
     @property
     def makes_boxes(self) -> bool:
-        """Whether it has boxes, and masks, of its own where no estimator is given."""
+        """Whether it has boxes of its own where no estimator is given."""
+        ...
+
+    @property
+    def derives_pixels(self) -> bool:
+        """Whether it derives by the pixels: several maps of one pass then do so together."""
+        ...
+
+    @property
+    def makes_masks(self) -> bool:
+        """Whether it has masks of its own where no estimator is given."""
+        ...
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the scores of its own boxes are probabilities of an IoU above 0.5."""
+        ...
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """The boxed images that its parts have learned from, none where they have not."""
         ...
 
     def layers(self, classifier: Classifier) -> Sequence[Layer]:
@@ -50,6 +71,20 @@ class Method(Protocol):
     def maps(self, classifier: Classifier) -> MapMaker:
         """Its heat maps; a UsageError where it has none."""
         ...
+
+
+class KnowsNoClass:
+    """What methods share whose maps are the same whatever the class; before `MapMethod`."""
+
+    @property
+    def class_from(self) -> ClassFrom:
+        """It knows no class."""
+        return "none"
+
+    @property
+    def needs_class(self) -> bool:
+        """It does not."""
+        return False
 
 
 class MapMethod(ABC):
@@ -78,6 +113,26 @@ class MapMethod(ABC):
     def makes_boxes(self) -> bool:
         """Boxes come from an estimator."""
         return False
+
+    @property
+    def derives_pixels(self) -> bool:
+        """It does not."""
+        return False
+
+    @property
+    def makes_masks(self) -> bool:
+        """It has none."""
+        return False
+
+    @property
+    def is_calibrated(self) -> bool:
+        """They are not."""
+        return False
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """It has learned from none."""
+        return ()
 
     def layers(self, classifier: Classifier) -> Sequence[Layer]:
         """It looks into none."""

@@ -13,6 +13,7 @@ from gradbox.estimators.fitted import FittedEstimator, Untrained
 from gradbox.geometry import Frame
 from gradbox.localization import ClassFrom, Localizer
 from gradbox.models.classifier import Classifier
+from gradbox.seen import Seen
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class OwnLocalizer:
     needs_class: bool = False
     needs_originals: bool = False
     makes_boxes: bool = True
+    makes_masks: bool = False
+    derives_pixels: bool = False
+    is_calibrated: bool = False
+    seen: Sequence[Seen] = ()
 
     @property
     def stands_for(self) -> object:

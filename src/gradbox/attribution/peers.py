@@ -21,15 +21,16 @@ from torch import Tensor, nn
 
 from gradbox.attribution.gradients import differentiable, refuse_scripts
 from gradbox.attribution.heatmaps import Reduce, reduce_channels
-from gradbox.attribution.layers import Layer, last_convolutional_layer
+from gradbox.attribution.layers import Layer, find_layer
 from gradbox.attribution.maps import MapMaker, MapsOfImage, label_maps, slots
 from gradbox.attribution.method import MapMethod
 from gradbox.attribution.targets import labels_to_locate
 from gradbox.errors import UsageError, nearest
 from gradbox.localization import Batch
+from gradbox.models.black_box import refuse_black_box
 from gradbox.models.classifier import Classifier
 from gradbox.models.copying import private_copy
-from gradbox.models.outputs import as_logits, check_outputs
+from gradbox.models.trying import logits_of
 
 Library = Literal["captum", "pytorch_grad_cam", "torchcam"]
 _ONE_AT_A_TIME = Lock()
@@ -41,7 +42,7 @@ class Peer(MapMethod):
 
     `name` is the library's own name of the method, such as Saliency or GradCAM. `layer` overrides
     the last convolutional layer, for methods that look into one. `reduce` makes one number of a
-    pixel's three derivatives, for methods that give three.
+    pixel's derivatives, for methods that give one for each channel.
     """
 
     library: Library = "captum"
@@ -65,7 +66,7 @@ class Peer(MapMethod):
         """
         if self.name in _WITHOUT_LAYER:
             return ()
-        layer = last_convolutional_layer(classifier.with_layer(self.layer))
+        layer = find_layer(classifier, self.layer)
         if len(layer.shape) != 3:
             raise UsageError(
                 f"{self.name} of {self.library} needs a layer of rows and columns "
@@ -74,8 +75,21 @@ class Peer(MapMethod):
         return [layer]
 
     def maps(self, classifier: Classifier) -> MapMaker:
-        """The library's maps of this classifier."""
+        """The library's maps of this classifier; a UsageError where it is a black box."""
+        refuse_black_box(classifier.module, classifier.name)
         return PeerMaps(self, classifier)
+
+
+class _Logits(nn.Module):
+    """A network that returns the logits of its classes alone, as the libraries expect."""
+
+    def __init__(self, network: nn.Module, classifier: Classifier) -> None:
+        super().__init__()
+        self.network = network
+        self.classifier = classifier
+
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n"]:
+        return logits_of(self.classifier, self.network(images), len(images))
 
 
 @dataclass(frozen=True)
@@ -90,10 +104,10 @@ class PeerMaps:
         return next(iter(self.options.layers(self.classifier)), None)
 
     @cached_property
-    def _module(self) -> nn.Module:
+    def _module(self) -> "_Logits":
         if self.options.name in _SWAPS_RELUS:
             refuse_scripts(self.classifier)
-        return private_copy(self.classifier.module)
+        return _Logits(private_copy(self.classifier.module), self.classifier)
 
     def maps(self, batch: Batch) -> Sequence[MapsOfImage]:
         """The maps of each image at input size, one for each class asked for, main class first.
@@ -103,24 +117,23 @@ class PeerMaps:
         """
         images, module = self.classifier.normalize(batch.pixels), self.classifier.module
         with torch.no_grad():
-            logits = as_logits(module(images))
-            check_outputs(self.classifier, logits, len(images))
-        labels = labels_to_locate(logits, batch)
+            logits = logits_of(self.classifier, module(images), len(images))
+        labels = labels_to_locate(self.classifier, logits, batch)
         heatmaps = []
         for asked in slots(labels):
             if None in asked:
                 raise UsageError(f"{self.options.name} needs a class: there is none without one")
             indices = torch.tensor(asked, device=images.device)
             heatmaps.append(self._heatmaps(images, indices))
-        return label_maps(logits, labels, heatmaps)
+        return label_maps(self.classifier.head, logits, labels, heatmaps)
 
     def _heatmaps(
-        self, images: Float[Tensor, "b 3 h w"], labels: Int[Tensor, "b"]
+        self, images: Float[Tensor, "b c h w"], labels: Int[Tensor, "b"]
     ) -> Float[np.ndarray, "b h w"]:
         options, layer = self.options, self._layer
         run = _METHODS[options.library][options.name]
         module = self._module
-        inside = None if layer is None else module.get_submodule(layer.name)
+        inside = None if layer is None else module.network.get_submodule(layer.name)
         with _ONE_AT_A_TIME, differentiable(), _quiet():
             own = images.detach().clone(memory_format=torch.preserve_format).requires_grad_()
             values = run(
@@ -128,13 +141,13 @@ class PeerMaps:
             )
         found = values.detach().float()
         if found.dim() == 4:
-            found = reduce_channels(found, options.reduce) if found.shape[1] == 3 else found[:, 0]
+            found = reduce_channels(found, options.reduce) if layer is None else found[:, 0]
         sized = F.interpolate(found[:, None], images.shape[2:], mode="bilinear")[:, 0]
         return sized.clamp(min=0).cpu().numpy()
 
 
 _Run = Callable[[Any, nn.Module, nn.Module | None, Tensor, Tensor], Tensor]
-"""From the library's class, the network, the layer, images (b, 3, h, w) and labels (b,) to maps."""
+"""From the library's class, the network, the layer, images (b, c, h, w) and labels (b,) to maps."""
 
 
 def _captum(

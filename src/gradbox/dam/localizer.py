@@ -8,6 +8,7 @@ The stages are public functions, too: `layer_gradient_x_activation`, `top_neuron
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -22,8 +23,8 @@ from gradbox.attribution.passes import Pass, pass_of
 from gradbox.attribution.targets import top_labels
 from gradbox.dam.neurons import neuron_layer
 from gradbox.dam.options import DamOptions
-from gradbox.dam.regions import RegionsOfClass, heatmap, localization
-from gradbox.dam.stages import Asked, Stages
+from gradbox.dam.regions import RegionsOfClass, heatmap, localization, regions
+from gradbox.dam.stages import NO_CLASS_FOR_DAM, Asked, Stages
 from gradbox.errors import NOT_FINITE, ImageError, UsageError
 from gradbox.estimators.estimator import BoxEstimator
 from gradbox.localization import Batch, Found, Localizer
@@ -46,7 +47,12 @@ class Dam(DamOptions, MapMethod):
 
     @property
     def makes_boxes(self) -> bool:
-        """It does, and masks."""
+        """It does."""
+        return True
+
+    @property
+    def makes_masks(self) -> bool:
+        """The shape of the chosen regions."""
         return True
 
     def layers(self, classifier: Classifier) -> Sequence[Layer]:
@@ -82,6 +88,7 @@ class DamLocalizer:
     options: Dam
     classifier: Classifier
     at_once: int = 32
+    has_regions: ClassVar[bool] = True
 
     def localize(self, batch: Batch, *, details: bool = False) -> Sequence[Found]:
         """One `Localization` for each image, with its regions and a box for each class asked for.
@@ -106,10 +113,16 @@ class DamLocalizer:
             found
             if isinstance(found, ImageError)
             else [
-                LabelledMap(one.label, float(row[one.label]), heatmap(one), top_labels(row))
+                LabelledMap(
+                    one.label,
+                    float(row[one.label]),
+                    heatmap(one),
+                    top_labels(row),
+                    regions(one, frame),
+                )
                 for one in found
             ]
-            for row, found in self._found(batch)
+            for frame, (row, found) in zip(batch.frames, self._found(batch), strict=True)
         ]
 
     @cached_property
@@ -124,8 +137,10 @@ class DamLocalizer:
         """The probabilities of the classes of each image, and what was found of those asked for."""
         images = self.classifier.normalize(batch.pixels)
         run = self._pass(batch, images)
-        assert run.outputs.logits is not None
-        probabilities = run.outputs.logits.detach().float().softmax(dim=1).cpu()
+        if run.outputs.logits is None:  # the outputs are no classes
+            raise UsageError(NO_CLASS_FOR_DAM)
+        logits = run.outputs.logits.detach().float()
+        probabilities = self.classifier.head.probabilities(logits).cpu()
         asked = self._stages.speakers(run.outputs, batch, keep=run.shared)
         del run  # and its graph, unless others need it
         found: list[list[RegionsOfClass | None]] = [[] for _ in batch.image_ids]
@@ -141,15 +156,15 @@ class DamLocalizer:
             for i, row in enumerate(probabilities)
         ]
 
-    def _pass(self, batch: Batch, images: Float[Tensor, "b 3 h w"]) -> Pass:
+    def _pass(self, batch: Batch, images: Float[Tensor, "b c h w"]) -> Pass:
         layers = [self._stages.layer.name]
         if self.options.effect == "plain":
-            return pass_of(self.classifier, batch, layers=layers)
+            return pass_of(self.classifier, batch, places=layers)
         rule = self.options.effect
-        return Pass(forward(self.classifier, images, layers=layers, rule=rule), shared=False)
+        return Pass(forward(self.classifier, images, layers=layers, rule=rule), batch.memo)
 
     def _find(
-        self, images: Float[Tensor, "b 3 h w"], asked: Sequence[Asked]
+        self, images: Float[Tensor, "b c h w"], asked: Sequence[Asked]
     ) -> list[RegionsOfClass | None]:
         """Steps 3 to 6 for each of these classes; None where a map is not finite."""
         stages, labels = self._stages, [one.label for one in asked]

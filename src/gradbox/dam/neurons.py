@@ -90,12 +90,12 @@ def top_neurons(
 
 def guided_backpropagation(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     layer: str,
     neurons: Int[Tensor, "b k 3"],
     *,
     rule: Rule = "guided",
-) -> Float[Tensor, "b k 3 h w"]:
+) -> Float[Tensor, "b k c h w"]:
     """The attribution of k neurons of each image: their guided gradient at the input (B2).
 
     One forward pass, to the layer only, and k backward passes over all images together. `rule` may

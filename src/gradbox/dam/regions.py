@@ -1,7 +1,8 @@
-"""From the regions that a class was found in to a `Localization`, and to features (paper B)."""
+"""From the regions that a class was found in to a `Localization` (paper B)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def localization(
         mask=frame.map_to_original(shapes[0].mask.astype(np.float32)) > 0.5
         if details and shapes
         else None,
-        regions=tuple(region for one in found for region in _regions(one, frame, details)),
+        regions=tuple(chain.from_iterable(regions(one, frame, details=details) for one in found)),
     )
 
 
@@ -88,26 +89,9 @@ def heatmap(found: RegionsOfClass) -> Float[np.ndarray, "h w"]:
     return normalize_max(chosen).sum(dim=0).numpy() / max(found.count, 1)
 
 
-def region_features(localization: Localization, count: int = 10) -> Float[np.ndarray, "n"]:
-    """Features of fixed length, for a regressor from DAM's answer to a better box.
-
-    The main box, then the boxes of the `count` best regions of its class, each as xmin, ymin, xmax,
-    ymax in [0, 1] of the image and its score: n = 5 * (count + 1). Missing regions are filled up
-    with the last one, or the main box; an image without a box counts as a whole one with score 0.
-    """
-    height, width = localization.size
-    rows = [np.array([0.0, 0.0, width, height, 0.0])]
-    if len(localization.boxes):
-        main = localization.labels[0]
-        rows = [np.append(localization.boxes[0], localization.scores[0])]
-        same = [region for region in localization.regions if region.label == main]
-        rows += [np.append(region.box, region.score) for region in same[:count]]
-    rows += rows[-1:] * (count + 1 - len(rows))
-    return (np.stack(rows) / np.array([width, height, width, height, 1.0])).ravel()
-
-
-def _regions(found: RegionsOfClass, frame: Frame, details: bool) -> list[Region]:
-    return [
+def regions(found: RegionsOfClass, frame: Frame, *, details: bool = False) -> tuple[Region, ...]:
+    """The blobs of all neurons of a class as regions, the highest logit first."""
+    return tuple(
         Region(
             box=_box(mask, frame),
             score=float(found.logits[i]),
@@ -117,7 +101,7 @@ def _regions(found: RegionsOfClass, frame: Frame, details: bool) -> list[Region]
             mask=mask if details else None,
         )
         for i, mask in enumerate(found.blobs)
-    ]
+    )
 
 
 def _box(shape: Mask, frame: Frame) -> Float[np.ndarray, "4"]:

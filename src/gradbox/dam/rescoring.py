@@ -10,7 +10,7 @@ from torch import Tensor
 from gradbox.attribution.targets import Score, class_score
 from gradbox.boxes import bounding
 from gradbox.models.classifier import Classifier
-from gradbox.models.outputs import as_logits
+from gradbox.models.trying import logits_of
 
 Background = Literal["mean", "blur", "crop"]
 
@@ -20,7 +20,7 @@ _BLUR = 0.05
 
 def rescore(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     masks: Bool[np.ndarray, "n h w"],
     owners: Int[np.ndarray, "n"],
     labels: Int[Tensor, "n"],
@@ -37,7 +37,7 @@ def rescore(
         masks: the regions; one without a pixel has the score -inf, or the probability 0.
         owners: the image of each region, an index into `images`.
         labels: the class that each region is scored for.
-        score: the logit, or the softmax probability.
+        score: the logit, or the probability.
         background: what lies outside a region: "mean", the mean pixel; "blur", the image blurred
             by 5 % of its side; or "crop": no outside, the box around the region is enlarged to the
             whole input.
@@ -51,14 +51,15 @@ def rescore(
         for start in range(0, len(filled), at_once):
             some = filled[start : start + at_once]
             alone = region_alone(images[owners[some]], masks[some], background)
-            logits = as_logits(classifier.module(alone)).to(scores.dtype)
-            scores[some] = class_score(logits, labels[some].to(logits.device), score)
+            logits = logits_of(classifier, classifier.module(alone), len(alone)).to(scores.dtype)
+            own = labels[some].to(logits.device)
+            scores[some] = class_score(logits, own, score, classifier.head)
     return scores
 
 
 def region_alone(
-    images: Float[Tensor, "n 3 h w"], masks: Bool[np.ndarray, "n h w"], background: Background
-) -> Float[Tensor, "n 3 h w"]:
+    images: Float[Tensor, "n c h w"], masks: Bool[np.ndarray, "n h w"], background: Background
+) -> Float[Tensor, "n c h w"]:
     """The normalized input that shows one region of each image, as `rescore` describes it."""
     if background == "crop":
         return _enlarged(images, masks)
@@ -74,8 +75,8 @@ def region_alone(
 
 
 def _enlarged(
-    images: Float[Tensor, "n 3 h w"], masks: Bool[np.ndarray, "n h w"]
-) -> Float[Tensor, "n 3 h w"]:
+    images: Float[Tensor, "n c h w"], masks: Bool[np.ndarray, "n h w"]
+) -> Float[Tensor, "n c h w"]:
     from torchvision.ops import roi_align
 
     boxes = torch.from_numpy(np.stack([bounding(mask) for mask in masks])).to(images)

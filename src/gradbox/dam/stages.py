@@ -26,6 +26,7 @@ from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
 from gradbox.parts import parts
 
+NO_CLASS_FOR_DAM = "dam looks for a class: name one, or use 'sensitivity(target=layer_mean)'"
 NeuronMaps = Float[np.ndarray, "b k h w"]
 
 
@@ -54,7 +55,7 @@ class Stages:
         """
         assert outputs.logits is not None
         logits = outputs.logits.detach()
-        labels = labels_to_locate(logits, batch)
+        labels = labels_to_locate(self.classifier, logits, batch)
         usable = logits.isfinite().all(dim=1).tolist()
         by_slot = slots(labels)
         found = []
@@ -80,7 +81,7 @@ class Stages:
         return found
 
     def seen_by(
-        self, images: Float[Tensor, "b 3 h w"], neurons: Sequence[Int[Tensor, "k 3"]]
+        self, images: Float[Tensor, "b c h w"], neurons: Sequence[Int[Tensor, "k 3"]]
     ) -> NeuronMaps:
         """3: what each neuron sees of its image, by guided backpropagation."""
         stacked = torch.stack(list(neurons))
@@ -111,7 +112,7 @@ class Stages:
 
     def rescored(
         self,
-        images: Float[Tensor, "b 3 h w"],
+        images: Float[Tensor, "b c h w"],
         labels: Sequence[int],
         masks: Sequence[Masks],
         score: Score,
@@ -132,7 +133,7 @@ class Stages:
         return np.split(scores.cpu().numpy(), np.cumsum(counts)[:-1])
 
     def counts(
-        self, images: Float[Tensor, "b 3 h w"], labels: Sequence[int], blobs: Sequence[Masks]
+        self, images: Float[Tensor, "b c h w"], labels: Sequence[int], blobs: Sequence[Masks]
     ) -> list[int]:
         """How many of each image's blobs, best first, its box is made of."""
         if self.options.k != "auto":
@@ -151,5 +152,5 @@ class Stages:
 
 def _class(label: int | None) -> int:
     if label is None:
-        raise UsageError("dam looks for a class: name one, or use 'sensitivity(target=layer_mean)'")
+        raise UsageError(NO_CLASS_FOR_DAM)
     return label
