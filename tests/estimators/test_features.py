@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from gradbox.estimators.features import FLOORS, SHARES, marginal_quantiles, pool_features
+from gradbox.estimators.features import (
+    FLOORS,
+    REGIONS,
+    SHARES,
+    marginal_quantiles,
+    n_features,
+    pool_features,
+    region_features,
+)
+from gradbox.geometry import Frame
+from gradbox.localization import Region
 
 N = len(SHARES)
 
@@ -65,3 +75,36 @@ def test_quantiles_move_with_the_object():
     moved = np.diff(marginal_quantiles(heatmap), axis=0).reshape(len(FLOORS), 2, N)
     np.testing.assert_allclose(moved[:, 0], 0.15, atol=1e-6)
     np.testing.assert_allclose(moved[:, 1], 0, atol=1e-6)
+
+
+def region(box: list[float], score: float, *, chosen: bool) -> Region:
+    return Region(box=np.array(box, dtype=float), score=score, label=3, chosen=chosen)
+
+
+def test_regions_are_shares_of_the_input_best_first_and_the_last_one_again():
+    """By hand: an image of 40 x 80 squashed to 20 x 20, so x is divided by 80 and y by 40."""
+    first = region([0, 0, 40, 20], 2.0, chosen=True)
+    second = region([20, 10, 60, 30], 7.0, chosen=True)
+    third = region([40, 20, 80, 40], -1.0, chosen=False)
+    seen = region_features([first, second, third], Frame.squash((40, 80), (20, 20)))
+    around, rows = seen[:4], seen[4:].reshape(REGIONS, 7)
+    assert around.tolist() == [0, 0, 0.75, 0.75]  # of the two that are chosen
+    whole = 0.75**2
+    assert rows[0].tolist() == pytest.approx([0.25, 0.25, 0.75, 0.75, 7, 0.25, 0.25 / whole])
+    assert rows[1].tolist() == pytest.approx([0, 0, 0.5, 0.5, 2, 0.25, 0.25 / whole])
+    # the third overlaps the first two's box in a square of 0.25
+    inter = 0.25**2
+    iou = inter / (whole + 0.25 - inter)
+    assert rows[2].tolist() == pytest.approx([0.5, 0.5, 1, 1, -1, 0.25, iou])
+    assert (rows[3:] == rows[2]).all()
+
+
+def test_no_region_is_the_whole_input_and_only_the_best_are_seen():
+    frame = Frame.squash((40, 80), (20, 20))
+    nothing = region_features([], frame)
+    assert len(nothing) == n_features("regions", None)
+    assert nothing[:4].tolist() == [0, 0, 1, 1]
+    assert nothing[4:11].tolist() == [0, 0, 1, 1, 0, 1, 1]
+    many = [region([i, 0, i + 1, 1], float(i), chosen=True) for i in range(REGIONS + 5)]
+    scores = region_features(many, frame)[4:].reshape(REGIONS, 7)[:, 4]
+    assert scores.tolist() == [float(i) for i in range(REGIONS + 4, 4, -1)]

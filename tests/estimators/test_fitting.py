@@ -51,7 +51,7 @@ def in_batches(
     hashes = images or [image_hash(number) for number in range(len(maps))]
     for start in range(0, len(maps), 7):
         part = slice(start, start + 7)
-        yield maps[part], targets[part], hashes[part]
+        yield TrainingBatch(maps[part], targets[part], hashes[part])
 
 
 def problem(count: int, size: int = SIZE, folds: int = 3) -> Problem:

@@ -12,7 +12,7 @@ from gradbox.boxes import choose
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
 from gradbox.estimators.features import n_features
-from gradbox.estimators.learned import FORMAT, Origin, Regressor, Ridge
+from gradbox.estimators.learned import FILE, Origin, Regressor, Ridge
 from gradbox.geometry import Frame
 from gradbox.specs import build, canonical
 
@@ -118,9 +118,9 @@ def test_another_method_or_other_weights_are_refused_with_both_values(regressor:
         regressor.check(**{**made, "preprocessing": "299"})
 
 
-def test_trained_on_names_the_images_it_has_seen(regressor: Regressor):
-    seen = f"{3:064x}"
-    assert regressor.trained_on([seen, f"{4:064x}"]) == {seen}
+def test_it_knows_the_images_it_has_seen(regressor: Regressor):
+    assert regressor.seen.has("any.png", f"{3:064x}")
+    assert not regressor.seen.has("any.png", f"{4:064x}")
 
 
 def test_files_that_are_no_regressor_are_refused(regressor: Regressor, tmp_path: Path):
@@ -150,7 +150,7 @@ def test_files_that_are_no_regressor_are_refused(regressor: Regressor, tmp_path:
 )
 def test_headers_it_cannot_read_are_refused(tmp_path: Path, header, message):
     path = tmp_path / "box.safetensors"
-    save_file({"weights": np.zeros(3)}, path, metadata={"format": FORMAT, **header})
+    save_file({"weights": np.zeros(3)}, path, metadata={"format": FILE.format, **header})
     with pytest.raises(UsageError, match=message):
         Regressor.load(path)
 

@@ -2,6 +2,7 @@
 
 from gradbox.estimators.estimator import BoxEstimator
 from gradbox.estimators.learned import Ridge, Sgd
+from gradbox.estimators.objects import Objects
 from gradbox.estimators.untrained import Center, Mass, Threshold, TopFraction, Whole
 from gradbox.registry import Registry
 
@@ -13,6 +14,7 @@ ESTIMATORS: Registry[type] = Registry(
         "top_fraction": TopFraction,
         "threshold": Threshold,
         "mass": Mass,
+        "objects": Objects,
         "center": Center,
         "whole": Whole,
         "ridge": Ridge,

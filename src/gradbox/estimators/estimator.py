@@ -8,8 +8,11 @@ from jaxtyping import Float
 
 from gradbox.boxes import Boxes
 from gradbox.geometry import Frame
+from gradbox.localization import Region
 
 Heatmaps = Float[np.ndarray, "b h w"]
+Regions = Sequence[Sequence[Region]]
+"""For each map the regions that it was made of, none where it was made otherwise."""
 
 
 class ScoredBoxes(NamedTuple):
@@ -31,6 +34,22 @@ class BoxEstimator(Protocol):
         answered with the whole image and score 0 (the constant boxes, which do not look at the map,
         keep to their box).
         """
+        ...
+
+
+@runtime_checkable
+class RegionEstimator(Protocol):
+    """A box estimator that may look at the regions of the maps, too."""
+
+    @property
+    def sees_regions(self) -> bool:
+        """Whether it does: then only maps that are made of regions will do."""
+        ...
+
+    def estimate(
+        self, heatmaps: Heatmaps, frames: Sequence[Frame], regions: Regions = ()
+    ) -> Sequence[ScoredBoxes]:
+        """As a `BoxEstimator`; `regions` are those of each map where it `sees_regions`."""
         ...
 
 

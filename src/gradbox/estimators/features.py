@@ -1,23 +1,32 @@
-"""What a learned box sees of a heat map: a fixed number of features of each map."""
+"""What a learned box sees of a heat map, or of its regions: a fixed number of features of each."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-from gradbox.estimators.estimator import Heatmaps
+from gradbox import boxes as bx
+from gradbox.estimators.estimator import Heatmaps, Regions
 from gradbox.estimators.marginals import above_floor, cut, marginals
 from gradbox.estimators.placing import overlap
+from gradbox.geometry import Frame
+from gradbox.localization import Region
 
-Features = Literal["cells", "quantiles"]
-"""`cells` are `pool_features`, `quantiles` are `marginal_quantiles`."""
+Features = Literal["cells", "quantiles", "regions"]
+"""`cells` are `pool_features`, `quantiles` `marginal_quantiles`, `regions` `region_features`."""
 
 FLOORS = (0.0, 0.5, 0.8)
 SHARES: Float[np.ndarray, "s"] = np.array([0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98])
 
+REGIONS = 10
+"""How many regions are seen, those with the best scores."""
+
 
 def n_features(features: Features, grid: int | None) -> int:
     """The number of features of a map; `grid` is for `cells`."""
+    if features == "regions":
+        return 4 + 7 * REGIONS
     if features == "quantiles":
         return 2 * len(FLOORS) * len(SHARES)
     assert grid is not None
@@ -25,9 +34,18 @@ def n_features(features: Features, grid: int | None) -> int:
 
 
 def map_features(
-    heatmaps: Heatmaps, features: Features, grid: int | None
+    heatmaps: Heatmaps,
+    frames: Sequence[Frame],
+    regions: Regions,
+    features: Features,
+    grid: int | None,
 ) -> Float32[np.ndarray, "b m"]:
-    """The features of each map; `grid` is for `cells`."""
+    """The features of each map; `frames` and `regions` are for `regions`, `grid` is for `cells`."""
+    if features == "regions":
+        pairs = zip(regions, frames, strict=True)
+        return np.array([region_features(*pair) for pair in pairs], dtype=np.float32).reshape(
+            len(heatmaps), n_features(features, grid)
+        )
     if features == "quantiles":
         return marginal_quantiles(heatmaps)
     assert grid is not None
@@ -61,6 +79,28 @@ def marginal_quantiles(heatmaps: Heatmaps) -> Float32[np.ndarray, "b m"]:
         across, down = marginals(above_floor(heatmaps, floor))
         found += [cut(across, SHARES) / width, cut(down, SHARES) / height]
     return np.concatenate(found, axis=1).astype(np.float32)
+
+
+def region_features(regions: Sequence[Region], frame: Frame) -> Float[np.ndarray, "m"]:
+    """Where the regions of one map lie (paper B: its box and regions as features), m = 74.
+
+    First the box around the chosen ones. Then, of the `REGIONS` with the best scores, best first,
+    each one's box, its score, its area, and its IoU with the first box. Boxes are corners xmin,
+    ymin, xmax, ymax, in shares of the input, as the area is. Where there are fewer the last one
+    stands again; no region at all counts as the whole input with score 0.
+    """
+    height, width = frame.input
+    best = sorted(regions, key=lambda region: -region.score)[:REGIONS]
+    boxes = np.array([[0.0, 0.0, 1.0, 1.0]])
+    if best:
+        in_pixels = frame.to_input(np.stack([region.box for region in best]))
+        boxes = in_pixels / np.array([width, height, width, height])
+    chosen = [i for i, region in enumerate(best) if region.chosen] or [0]
+    around = bx.union(boxes[chosen])
+    scores = np.array([region.score for region in best] or [0.0])
+    rows = np.column_stack([boxes, scores, bx.area(boxes), bx.iou(boxes, around[None])])
+    missing = np.repeat(rows[-1:], REGIONS - len(rows), axis=0)
+    return np.concatenate([around, rows.ravel(), missing.ravel()])
 
 
 def _cells(grid: int, length: int) -> Float[np.ndarray, "grid length"]:

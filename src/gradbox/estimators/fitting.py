@@ -7,6 +7,7 @@ with their number (up to 64 bytes a row); the solver is chosen when their number
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from gradbox.boxes import BoxChoice, Boxes, area, choose, clip
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
-from gradbox.estimators.estimator import Heatmaps
+from gradbox.estimators.estimator import Heatmaps, Regions
 from gradbox.estimators.features import Features, map_features
 from gradbox.estimators.learned import Origin, Regressor, Ridge, Sgd
 from gradbox.estimators.least_squares import (
@@ -30,8 +31,20 @@ from gradbox.estimators.least_squares import (
 from gradbox.geometry import Frame
 from gradbox.specs import canonical
 
-TrainingBatch = tuple[Heatmaps, Float[np.ndarray, "b 4"], Sequence[str]]
-"""Maps, targets from `targets_for` and the image's SHA-256 in hex: one of each a training row."""
+
+class TrainingBatch(NamedTuple):
+    """Training rows: for each a map, what is to be learned of it, and its image.
+
+    `targets` are from `targets_for`, `hashes` the images' SHA-256 in hex; `frames` and `regions`
+    are needed where the features are those of regions.
+    """
+
+    heatmaps: Heatmaps
+    targets: Float[np.ndarray, "b 4"]
+    hashes: Sequence[str]
+    frames: Sequence[Frame] = ()
+    regions: Regions = ()
+
 
 LARGEST_GRAM = 10_000
 LARGEST_NORMAL = 56 * 56
@@ -145,10 +158,11 @@ def _spool(
     images: list[str] = []
     n_blank = 0
     with path.open("wb") as stream:
-        for heatmaps, corners, hashes in batches:
+        for heatmaps, corners, hashes, frames, regions in batches:
             kept = np.flatnonzero(heatmaps.any(axis=(1, 2)))
             n_blank += len(heatmaps) - len(kept)
-            stream.write(map_features(heatmaps[kept], features, grid).tobytes())
+            seen = map_features(heatmaps, frames, regions, features, grid)
+            stream.write(seen[kept].tobytes())
             targets.append(corners[kept])
             images += [hashes[int(row)] for row in kept]
     return np.concatenate(targets), images, n_blank

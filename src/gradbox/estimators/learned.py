@@ -5,7 +5,7 @@ are found stands in `regression`.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import version
@@ -15,19 +15,18 @@ from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from gradbox.boxes import BoxChoice
 from gradbox.errors import UsageError
-from gradbox.estimators.estimator import Heatmaps, ScoredBoxes, one_each
+from gradbox.estimators.estimator import Heatmaps, Regions, ScoredBoxes, one_each
 from gradbox.estimators.features import Features, map_features, n_features
 from gradbox.estimators.placing import place
-from gradbox.files import hash_bytes, whole_file
+from gradbox.files import hash_bytes
 from gradbox.geometry import Frame
+from gradbox.seen import Seen, hashes_of_array, hashes_to_array
+from gradbox.tensor_files import TensorFile
 
-FORMAT = "gradbox.regressor"
-FORMAT_VERSION = "1"
+FILE = TensorFile(format="gradbox.regressor", what="box regressor", command="gradbox fit")
 DEFAULT_GRID = 14
 
 
@@ -36,7 +35,8 @@ class Learned:
     """What `Ridge` and `Sgd` share: with `file` the map is used, without it is to be fitted.
 
     It sees `grid` x `grid` cells of a heat map (14 where none is given), or with
-    `features=quantiles` where its mass lies (`marginal_quantiles`). A file knows its own.
+    `features=quantiles` where its mass lies (`marginal_quantiles`). With `features=regions` it sees
+    no map but the regions that it is made of (`region_features`). A file knows its own.
     """
 
     file: str | None = None
@@ -45,7 +45,7 @@ class Learned:
     boxes: BoxChoice = "largest"
 
     def __post_init__(self) -> None:
-        if self.features == "quantiles" and self.grid is not None:
+        if self.features not in ("cells", None) and self.grid is not None:
             raise ValueError(f"grid={self.grid}: there is a grid with features=cells only")
         if self.grid is not None and self.grid < 1:
             raise ValueError(f"grid={self.grid}: a grid has at least one cell")
@@ -101,9 +101,16 @@ class Learned:
         """The fitted map, see `regressor`."""
         return self.regressor
 
-    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
+    @property
+    def sees_regions(self) -> bool:
+        """Whether its features are those of regions."""
+        return "regions" in (self.features, None if self.is_to_fit else self.regressor.features)
+
+    def estimate(
+        self, heatmaps: Heatmaps, frames: Sequence[Frame], regions: Regions = ()
+    ) -> Sequence[ScoredBoxes]:
         """One box a map by the fitted regressor in `file`."""
-        return self.regressor.estimate(heatmaps, frames)
+        return self.regressor.estimate(heatmaps, frames, regions)
 
 
 @dataclass(frozen=True)
@@ -210,10 +217,17 @@ class Regressor:
         """Cells on each side of the pooled map; None where the features are no cells."""
         return isqrt(self.weights.shape[-1]) if self.features == "cells" else None
 
-    def estimate(self, heatmaps: Heatmaps, frames: Sequence[Frame]) -> Sequence[ScoredBoxes]:
+    @property
+    def sees_regions(self) -> bool:
+        """Whether its features are those of regions."""
+        return self.features == "regions"
+
+    def estimate(
+        self, heatmaps: Heatmaps, frames: Sequence[Frame], regions: Regions = ()
+    ) -> Sequence[ScoredBoxes]:
         """One box for each map, in original pixels, and the share of the map inside it."""
         height, width = heatmaps.shape[1:]
-        seen = map_features(heatmaps, self.features, self.grid)
+        seen = map_features(heatmaps, frames, regions, self.features, self.grid)
         features = (seen - self.mean) / self.scale
         corners = (features @ self.weights.T + self.bias) * np.array([width, height, width, height])
         low = np.minimum(corners[:, :2], corners[:, 2:])
@@ -251,23 +265,21 @@ class Regressor:
                 f"{made.model_hash}, not {model_hash}: {again}"
             )
 
-    def trained_on(self, hashes: Iterable[str]) -> set[str]:
-        """Those of these images (SHA-256 in hex) that it was fitted on."""
-        return set(self.image_hashes.intersection(hashes))
+    @property
+    def seen(self) -> Seen:
+        """The images that it was fitted on."""
+        return Seen(
+            what=f"{self.origin.n_boxes} boxes",
+            sha256=self.sha256,
+            hashes=self.image_hashes,
+            image_labels=self.origin.image_labels,
+        )
 
     def save(self, path: Path) -> None:
         """Write a safetensors file, whole or not at all."""
-        digests = b"".join(bytes.fromhex(text) for text in sorted(self.image_hashes))
-        tensors = {name: np.ascontiguousarray(array) for name, array in self._arrays.items()}
-        tensors["image_hashes"] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
-        header = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "features": self.features,
-            "origin": json.dumps(asdict(self.origin)),
-        }
-        with whole_file(path) as partial:
-            partial.write_bytes(save(tensors, metadata=header))  # `save_file` lets nobody else read
+        arrays = {**self._arrays, "image_hashes": hashes_to_array(self.image_hashes)}
+        origin = json.dumps(asdict(self.origin))
+        FILE.save(path, arrays, {"features": self.features, "origin": origin})
 
     @classmethod
     def load(cls, path: Path) -> "Regressor":
@@ -276,32 +288,16 @@ class Regressor:
         Raises:
             UsageError: no such file, not a regressor of gradbox, or one of a newer gradbox.
         """
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}: make one with `gradbox fit --out {path}`")
+        arrays, header = FILE.load(path)
         try:
-            with safe_open(path, framework="numpy") as stream:
-                header = stream.metadata() or {}
-                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise UsageError(f"{path} is not a whole safetensors file: {error}") from error
-        if header.get("format") != FORMAT:
-            raise UsageError(f"{path} is not a box regressor: `gradbox fit` writes such files")
-        if header.get("format_version") != FORMAT_VERSION:
-            raise UsageError(
-                f"{path} has the format {header.get('format_version')}, this gradbox reads "
-                f"{FORMAT_VERSION}: install a newer gradbox"
-            )
-        try:
-            hashes = frozenset(bytes(row).hex() for row in tensors.pop("image_hashes"))
+            hashes = hashes_of_array(arrays.pop("image_hashes"))
             origin = Origin(**json.loads(header["origin"]))
             features: Any = header.get("features", "cells")
             if features not in get_args(Features):
                 raise ValueError(f"features={features}")
-            return cls(**tensors, features=features, origin=origin, image_hashes=hashes)
+            return cls(**arrays, features=features, origin=origin, image_hashes=hashes)
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"{path} is a damaged box regressor ({error}): fit it again"
-            ) from error
+            raise FILE.damaged(path, error) from error
 
 
 def _seen(features: Features | None, grid: int | None) -> str:

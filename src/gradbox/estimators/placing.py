@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from gradbox.boxes import Boxes
 from gradbox.estimators.estimator import Heatmaps
-from gradbox.geometry import Frame
+from gradbox.geometry import Frame, Size
 
 
 def overlap(
@@ -28,17 +28,24 @@ def place(
     image and is at least one pixel wide and high. A map that is zero everywhere says nothing: it is
     answered with the whole image and score 0.
     """
-    per_pixel = [_input_pixels(heatmaps, frame) for frame in frames]
+    size = heatmaps.shape[1:]
     inside = np.concatenate(
-        [f.to_original(box[None] * k) for f, box, k in zip(frames, boxes, per_pixel, strict=True)]
+        [to_image(box[None], size, frame) for box, frame in zip(boxes, frames, strict=True)]
     )
     limits = np.array([frame.original[::-1] for frame in frames], dtype=np.float64)
-    middle = np.clip((inside[:, :2] + inside[:, 2:]) / 2, 0.5, limits - 0.5)
-    low, high = np.minimum(inside[:, :2], middle - 0.5), np.maximum(inside[:, 2:], middle + 0.5)
     blank = ~np.any(heatmaps, axis=(1, 2), keepdims=True)[:, 0]
     whole = np.concatenate([np.zeros_like(limits), limits], axis=1)
-    placed = np.where(blank, whole, np.concatenate([low, high], axis=1))
+    placed = np.where(blank, whole, inside)
     return placed, share_inside(heatmaps, placed, frames)
+
+
+def to_image(boxes: Boxes, size: Size, frame: Frame) -> Boxes:
+    """Boxes in pixels of one map of this size in original pixels, clipped, a pixel at least."""
+    inside = frame.to_original(boxes * _input_pixels(size, frame))
+    limits = np.array(frame.original[::-1], dtype=np.float64)
+    middle = np.clip((inside[:, :2] + inside[:, 2:]) / 2, 0.5, limits - 0.5)
+    low, high = np.minimum(inside[:, :2], middle - 0.5), np.maximum(inside[:, 2:], middle + 0.5)
+    return np.concatenate([low, high], axis=1)
 
 
 def share_inside(
@@ -52,7 +59,7 @@ def share_inside(
     height, width = heatmaps.shape[1:]
     xmin, ymin, xmax, ymax = np.concatenate(
         [
-            frame.to_input(box[None]) / _input_pixels(heatmaps, frame)
+            frame.to_input(box[None]) / _input_pixels(heatmaps.shape[1:], frame)
             for frame, box in zip(frames, boxes, strict=True)
         ]
     ).T
@@ -62,7 +69,7 @@ def share_inside(
     return np.minimum(inside / np.where(total > 0, total, 1.0), 1.0)
 
 
-def _input_pixels(heatmaps: Heatmaps, frame: Frame) -> Float[np.ndarray, "4"]:
+def _input_pixels(size: Size, frame: Frame) -> Float[np.ndarray, "4"]:
     """The size of one map pixel in input pixels, as (x, y, x, y)."""
-    scale_y, scale_x = (have / n for have, n in zip(frame.input, heatmaps.shape[1:], strict=True))
+    scale_y, scale_x = (have / n for have, n in zip(frame.input, size, strict=True))
     return np.array([scale_x, scale_y, scale_x, scale_y])
