@@ -1,0 +1,1 @@
+"""The default way from an image to boxes: combined maps, objects, a score to trust."""
