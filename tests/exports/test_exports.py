@@ -211,6 +211,68 @@ def test_every_coco_annotation_has_pixels_for_a_reader_of_masks(tmp_path):
     assert 30 * 20 <= masks[1][0].sum() <= 31 * 21
 
 
+SEVERAL = [[10, 20, 40, 40], [50, 50, 60, 70], [0, 0, 200, 100]]
+
+
+def scored_csv(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            box = [float(row[key]) for key in ("xmin", "ymin", "xmax", "ymax")]
+            yield row["class"], box, float(row["score"])
+
+
+def scored_coco(path):
+    content = json.loads(path.read_text("utf-8"))
+    names = {one["id"]: one["name"] for one in content["categories"]}
+    for one in content["annotations"]:
+        left, top, width, height = one["bbox"]
+        yield names[one["category_id"]], [left, top, left + width, top + height], one["score"]
+
+
+def scored_labelstudio(path):
+    ((prediction,),) = (task["predictions"] for task in json.loads(path.read_text("utf-8")))
+    for one in prediction["result"]:
+        value = one["value"]
+        x, y, width, height = (value[key] for key in ("x", "y", "width", "height"))
+        box = [2 * x, y, 2 * (x + width), y + height]  # percent of 200 x 100
+        yield value["rectanglelabels"][0], box, one["score"]
+
+
+def scored_yolo(path):
+    classes = (path / "classes.txt").read_text("utf-8").splitlines()
+    for line in (path / "labels" / "a.txt").read_text("utf-8").splitlines():
+        number, x, y, width, height = map(float, line.split())
+        left, top = 200 * (x - width / 2), 100 * (y - height / 2)
+        yield classes[int(number)], [left, top, left + 200 * width, top + 100 * height], None
+
+
+def scored_voc(path):
+    read = annotation.read(path / "Annotations" / "a.xml")
+    for name, box in zip(read.labels, from_inclusive(read.boxes).tolist(), strict=True):
+        yield name, box, None
+
+
+SCORED = {
+    "coco": scored_coco,
+    "csv": scored_csv,
+    "labelstudio": scored_labelstudio,
+    "voc": scored_voc,
+    "yolo": scored_yolo,
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_box_of_an_image_is_written_with_its_score(name, tmp_path):
+    # Matrix over the registry: two boxes of one class and one without, the main one first; VOC and
+    # YOLO have no place for a score.
+    found = localization("a.jpg", SEVERAL, [7, 7, None])
+    names, boxes, scores = zip(*SCORED[name](written(name, [found], tmp_path)), strict=True)
+    assert names == ("crane", "crane", "object")
+    np.testing.assert_allclose(boxes, SEVERAL, atol=1e-5)
+    assert scores in (found.scores, (None,) * 3)
+    assert (None in scores) is (name in ("voc", "yolo"))
+
+
 def test_yolo_by_hand(tmp_path):
     # 200 x 100: centre (50, 30) and sides 80 x 40 as shares; classes count as they are met.
     found = [

@@ -146,16 +146,19 @@ def test_the_figure_by_recognition_has_the_runs_that_know_it(tmp_path: Path) -> 
 
 
 def filled(iou: float) -> dict[str, Any]:
-    """Mask scores of 22 images with this IoU and precision, and a recall of 1."""
-    means = {"mean_iou": iou, "mean_precision": iou, "mean_recall": 1.0}
+    """Mask scores of 22 images with this IoU, precision and boundary F, and a recall of 1."""
+    means = dict.fromkeys(("mean_iou", "mean_precision", "mean_boundary_f"), iou)
+    means["mean_recall"] = 1.0
     return {"n_masks": 22, **means, **{f"{key}_interval": [0.125, 0.875] for key in means}}
 
 
 def test_masks_have_a_table_where_they_are_known(tmp_path: Path) -> None:
     """A run with a mask has two rows, one without has its box, and the true box stands last."""
     perfect = {"true_box_filled": filled(0.75)}
+    own = filled(0.5)
+    own["difference"] = {"mean_iou": [0.25, 0.2, 0.3], "mean_boundary_f": [-0.01, None, None]}
     runs = {
-        "dam": {**FIRST, "masks": {"mask": filled(0.5), "box_filled": filled(0.25), **perfect}},
+        "dam": {**FIRST, "masks": {"mask": own, "box_filled": filled(0.25), **perfect}},
         "sensitivity | mass": {**FIRST, "masks": {"box_filled": filled(0.625), **perfect}},
     }
     constant = {**BASELINE, "masks": {"box_filled": filled(0.375)}}
@@ -176,8 +179,43 @@ def test_masks_have_a_table_where_they_are_known(tmp_path: Path) -> None:
         ("center(0.8) (oracle)", "box, filled", "37.5"),
         ("true box (oracle)", "box, filled", "75.0"),
     ]
-    assert table.count("12.5 to 87.5") == 5 * 3
+    assert table.count("12.5 to 87.5") == 5 * 4
+    assert table.count("<td>25.0<small>20.0 to 30.0</small></td>") == 1
+    assert table.count("<td>-1.0<small></small></td>") == 1
     assert 'id="masks"' not in write(tmp_path / "other.html", {"one": {**FIRST, "masks": {}}})
+
+
+def of_all_boxes(ap: float, *, by_class: bool = True) -> dict[str, Any]:
+    """Scores of all boxes at both thresholds, with another recall at each."""
+    numbers = {"ap30": ap, "ap50": ap / 2, "recall30": 0.625, "recall50": 0.375}
+    counts = {"n_true_boxes": 40, "n_predicted_boxes": 44, "n_classes": 3}
+    return {"by_class": by_class, **numbers, **counts, "ap50_interval": [0.125, 0.875]}
+
+
+def test_all_boxes_have_a_table_where_they_were_scored(tmp_path: Path) -> None:
+    """A run of several classes, one without, a baseline; what version 0.1 wrote has none."""
+    runs = {
+        "dam": {**FIRST, "detection": of_all_boxes(0.5)},
+        "mass": {**FIRST, "detection": of_all_boxes(0.25, by_class=False)},
+    }
+    text = write(
+        tmp_path / "report.html",
+        {n: {**r, "seconds_per_image": 1.0} for n, r in runs.items()},
+        baseline={**BASELINE, "detection": of_all_boxes(0.125)},
+    )
+    table = text[text.index('<table id="detections">') :]
+    table = table[: table.index("</table>")]
+    rows = re.findall(
+        r'<td>([^<]+)</td><td class="left">([^<]+)</td>\s*<td>([\d.]+)</td><td>([\d.]+)<', table
+    )
+    assert rows == [
+        ("dam", "of its class", "50.0", "25.0"),
+        ("mass", "any", "25.0", "12.5"),
+        ("center(0.8) (oracle)", "of its class", "12.5", "6.2"),
+    ]
+    assert table.count("<td>62.5</td><td>37.5</td><td>44</td>") == 3
+    assert "all 40 true boxes" in text
+    assert 'id="detections"' not in write(tmp_path / "other.html", {"one": FIRST})
 
 
 def chromium() -> str:

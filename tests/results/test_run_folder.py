@@ -62,6 +62,10 @@ def test_a_line_read_back_is_what_was_written() -> None:
         assert getattr(after, name) == getattr(before, name)
     assert line["names"] == ["class 2", None]
     assert line["proposals"] == [{"box": [1, 2, 3, 4], "score": 7.5, "label": 2, "chosen": False}]
+    assert after.regions == ()
+    proposing = from_line(line, proposals=True)
+    assert isinstance(proposing, Localization)
+    assert to_line("a/b.jpg", proposing) == {k: v for k, v in line.items() if k != "mask"}
 
 
 def test_a_failed_image_is_a_line_with_its_error() -> None:

@@ -55,6 +55,38 @@ def test_mask_box_and_true_box_are_counted_by_hand() -> None:
     assert [name for name, row in scores.items() if row.get("oracle")] == ["true_box_filled"]
 
 
+def test_the_boundary_of_a_mask_and_what_it_is_over_its_box_by_hand() -> None:
+    """One pixel of tolerance in 10 x 10, and a true rim of 4 + 2 + 2 + 3 pixels.
+
+    The upper half is all rim, its 8 pixels near the true one, of which rows 2 to 4 are near: 8. The
+    box, 4 wide and 8 high, ends at the edge of the image, which is no rim: of its 4 + 2 * 7 pixels
+    rows 2 to 5 are near, 4 + 2 * 3, and the left one of row 6; all 11 true ones are near it.
+    """
+    scores = score_masks({"a": sample("a")}, [found("a", BOX, mask=upper_half())])
+    of_mask, of_box = 2 * 8 / (8 + 11), 2 * 11 / (11 + 18)
+    assert scores["mask"]["mean_boundary_f"] == pytest.approx(of_mask)
+    assert scores["box_filled"]["mean_boundary_f"] == pytest.approx(of_box)
+    over = scores["mask"]["difference"]
+    assert over["mean_iou"] == [pytest.approx(8 / 15 - 15 / 32), None, None]
+    assert over["mean_boundary_f"] == [pytest.approx(of_mask - of_box), None, None]
+    assert [name for name, row in scores.items() if "difference" in row] == ["mask"]
+
+
+def test_the_difference_is_paired_over_the_images() -> None:
+    """Twice the same image: its scores do not vary, and neither does the difference.
+
+    With an image that has no mask the two draws of one image alone, a quarter each, are its ends.
+    """
+    samples = {name: sample(name) for name in "abc"}
+    same = [found(name, BOX, mask=upper_half()) for name in "ab"]
+    gain = 8 / 15 - 15 / 32
+    over = score_masks(samples, same)["mask"]["difference"]["mean_iou"]
+    assert over == pytest.approx([gain, gain, gain])
+    mixed = [same[0], found("c", BOX)]
+    over = score_masks(samples, mixed)["mask"]["difference"]["mean_iou"]
+    assert over == pytest.approx([(gain - 15 / 32) / 2, -15 / 32, gain])
+
+
 def test_an_image_without_a_box_is_a_miss_and_its_mask_too() -> None:
     samples = {name: sample(name) for name in "ab"}
     scores = score_masks(samples, [found("a", BOX, mask=upper_half()), found("b")])

@@ -8,11 +8,11 @@ format cannot hold a character of a name, its escape stands there (`classes.prin
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gradbox.exports import coco, csv, labelstudio, voc, yolo
+from gradbox.exports import coco, csv, labelstudio, proposals, voc, yolo
 from gradbox.localization import Localization
 from gradbox.registry import Registry
 
-__all__ = ["FORMATS", "Exporter", "check_formats"]
+__all__ = ["FORMATS", "Exporter", "check_formats", "exporters"]
 
 Exporter = Callable[[Iterable[Localization], Callable[[int | None], str], Path], Path]
 """From localizations, the name of each label (None: no class) and the folder to write below."""
@@ -28,8 +28,21 @@ FORMATS: Registry[Exporter] = Registry(
     },
 )
 
+PROPOSALS: Mapping[str, Exporter] = {"coco": proposals.write_coco, "csv": proposals.write_csv}
+"""What the formats that can hold proposals write beside their own file where a run keeps them."""
+
 _CHECKS: Mapping[str, Callable[[Iterable[str]], None]] = {"voc": voc.check, "yolo": yolo.check}
 """The formats that cannot hold every set of images."""
+
+
+def exporters(formats: Iterable[str], *, proposals: bool) -> Sequence[Exporter]:
+    """What writes these formats, with the files of proposals where a run keeps them."""
+    found = []
+    for name in formats:
+        found.append(FORMATS[name])
+        if proposals and name in PROPOSALS:
+            found.append(PROPOSALS[name])
+    return found
 
 
 def check_formats(formats: Iterable[str], image_ids: Sequence[str]) -> None:

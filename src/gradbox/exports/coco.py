@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -22,12 +22,13 @@ def write(
 ) -> Path:
     """`coco.json`: left, top, width, height of each box in pixels, with its scores.
 
-    Ids count from 1, those of the categories in the order in which labels are met. The mask of the
+    Ids count from 1, those of the categories in the order in which labels are met, those of
+    proposals among them. The mask of the
     main box becomes polygons without their holes, and its pixels the area. A box without a mask is
     its own polygon.
     """
     path = out / "coco.json"
-    categories: dict[int | None, int] = {}
+    categories: Mapping[int | None, int] = {}
     count = 0
     with (
         whole_file(path) as partial,
@@ -36,15 +37,14 @@ def write(
     ):
         images, annotations = JsonArray(stream), JsonArray(later)
         stream.write('{"info": {"description": "gradbox"}, "licenses": [], "images": [')
-        for image_number, found in enumerate(localizations, start=1):
+        for image_number, found, categories in numbered(localizations):
             height, width = found.size
             images.append(
                 {"id": image_number, "file_name": found.image_id, "width": width, "height": height}
             )
             for label, fields in _annotations(found):
                 count += 1
-                category = categories.setdefault(label, len(categories) + 1)
-                ids = {"id": count, "image_id": image_number, "category_id": category}
+                ids = {"id": count, "image_id": image_number, "category_id": categories[label]}
                 annotations.append({**ids, **fields})
         stream.write('],\n"annotations": [')
         later.seek(0)
@@ -55,6 +55,17 @@ def write(
         ]
         stream.write(f'],\n"categories": {json.dumps(listed)}}}\n')
     return path
+
+
+def numbered(
+    localizations: Iterable[Localization],
+) -> Iterator[tuple[int, Localization, Mapping[int | None, int]]]:
+    """The id of each image, and the ids of the categories of all labels that were met so far."""
+    categories: dict[int | None, int] = {}
+    for number, found in enumerate(localizations, start=1):
+        for label in (*found.labels, *(region.label for region in found.regions)):
+            categories.setdefault(label, len(categories) + 1)
+        yield number, found, categories
 
 
 def _annotations(found: Localization) -> Iterator[tuple[int | None, dict[str, Any]]]:

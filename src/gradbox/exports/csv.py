@@ -29,8 +29,7 @@ def write(
         writer.writerow(COLUMNS)
         for found in localizations:
             height, width = found.size
-            is_safe = guarded(found.image_id) == found.image_id
-            image = found.image_id if is_safe else f"./{found.image_id}"
+            image = guarded_path(found.image_id)
             for box, label, *scores in zip(
                 found.boxes.tolist(),
                 found.labels,
@@ -41,3 +40,8 @@ def write(
                 name = guarded(names(label))
                 writer.writerow([image, width, height, name, *box, label, *scores])
     return path
+
+
+def guarded_path(image_id: str) -> str:
+    """The same path, by `./` where a spreadsheet would take it for a formula."""
+    return image_id if guarded(image_id) == image_id else f"./{image_id}"

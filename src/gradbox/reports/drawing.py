@@ -68,6 +68,25 @@ def picture(
     return _sheet(rows)
 
 
+def heatmap_picture(
+    rgb: RGB,
+    heatmap: Float[np.ndarray, "rows columns"],
+    *,
+    frame: Frame | None = None,
+    side: int = SIDE,
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The grey photo under the positive part of a map, with `side` pixels on its longer side.
+
+    Args:
+        rgb: the upright photo.
+        heatmap: a map over the network input, of any size.
+        frame: how the photo became the network input; without one the map covers all of it.
+        side: pixels.
+    """
+    height, width = rgb.shape[:2]
+    return np.asarray(_glowing(_view(rgb, (height, width), frame, side), heatmap))
+
+
 def contact_sheet(
     pictures: Sequence[tuple[str, np.ndarray]], *, columns: int = 2
 ) -> UInt8[np.ndarray, "H W 3"]:
@@ -85,14 +104,23 @@ def picture_file(folder: Path, image_id: str) -> Path:
     return folder.joinpath(*folders, f"{name}.jpg")
 
 
+def check_picture(path: Path) -> None:
+    """Refuse a name whose suffix is of no picture.
+
+    Raises:
+        UsageError: it is of none.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise UsageError(f"{path}: a picture ends in {', '.join(_FORMATS)}; rename it")
+
+
 def save_picture(path: Path, rgb: RGB) -> None:
     """Write a JPEG or PNG file, whichever the suffix says, whole or not at all.
 
     Raises:
         UsageError: another suffix.
     """
-    if path.suffix.lower() not in _FORMATS:
-        raise UsageError(f"{path}: a picture ends in {', '.join(_FORMATS)}; rename it")
+    check_picture(path)
     with whole_file(path) as partial:
         Image.fromarray(rgb).save(partial, format=_FORMATS[path.suffix.lower()], quality=92)
 
@@ -195,7 +223,8 @@ def _main_panels(
 
 def _legend(localization: Localization, truth: Boxes) -> str:
     classless = all(label is None for label in localization.labels)
-    parts = ["red: score" if classless else "red: class probability · score"]
+    said = "red: score" if classless else "red: class probability · score"
+    parts = [said if localization.labels else "no box"]
     parts += ["green: truth"] if len(truth) else []
     parts += ["blank image"] if localization.blank else []
     return ", ".join(parts)

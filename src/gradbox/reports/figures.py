@@ -74,10 +74,10 @@ def baseline_lines(count: int) -> list[Line]:
 def figures(runs: Sequence[Numbers], baselines: Sequence[Numbers]) -> list[str]:
     """All figures that some of these runs have numbers for, in the lines of `run_lines`."""
     drawn = [
-        _figure("IoU", lambda axes: _histogram(axes, runs[0]))
+        figure("IoU", lambda axes: _histogram(axes, runs[0]))
         if len(runs) == 1
-        else _figure("Success by IoU", lambda axes: _success(axes, runs)),
-        _figure("Centre correctness", lambda axes: _centers(axes, runs, baselines)),
+        else figure("Success by IoU", lambda axes: _success(axes, runs)),
+        figure("Centre correctness", lambda axes: _centers(axes, runs, baselines)),
     ]
     for key, title, label in (
         ("by_object_size", "Success by object size", "largest object, share of the image"),
@@ -87,7 +87,27 @@ def figures(runs: Sequence[Numbers], baselines: Sequence[Numbers]) -> list[str]:
         lines = run_lines(len(runs))
         known = [(run[key], line) for run, line in zip(runs, lines, strict=True) if run[key]]
         if known:
-            drawn.append(_figure(title, _groups_drawer(known, label)))
+            drawn.append(figure(title, _groups_drawer(known, label)))
+    return drawn + _trust_figures(runs)
+
+
+def _trust_figures(runs: Sequence[Numbers]) -> list[str]:
+    """What scores are worth: risk by coverage, and for probabilities how reliable they are."""
+    lines = run_lines(len(runs))
+    known = [(r.get("calibration", {}), line) for r, line in zip(runs, lines, strict=True)][::-1]
+    ranked = [(one["risk_coverage"], line) for one, line in known if one.get("risk_coverage")]
+    rated = [(one["reliability"], line) for one, line in known if one.get("reliability")]
+    drawn = []
+    if ranked:
+        drawn.append(figure("Risk by coverage", lambda axes: _risks(axes, ranked)))
+    if rated:
+        drawn.append(
+            figure(
+                "Reliability of scores",
+                lambda axes: _reliability(axes, rated),
+                lambda axes: _counts(axes, rated),
+            )
+        )
     return drawn
 
 
@@ -145,20 +165,58 @@ def _groups_drawer(tables: Sequence[tuple[Numbers, Line]], label: str) -> Callab
     return draw
 
 
+def _risks(axes: Axes, curves: Sequence[tuple[Any, Line]]) -> None:
+    for points, line in curves:
+        coverage, risk = 100 * np.array(points).T
+        axes.plot(coverage, risk, **line.style)
+    axes.set(xlabel="% of units, the best scores first", ylabel="% of misses among them")
+    axes.set(xlim=(0, 100), ylim=(0, 100))
+
+
+def _reliability(axes: Axes, curves: Sequence[tuple[Any, Line]]) -> None:
+    """The bins' share of hits over their mean score; on the diagonal scores are probabilities."""
+    axes.plot([0, 1], [0, 100], color=_INK, linestyle=":", linewidth=1.2)
+    for bins, line in curves:
+        scores = [one["score"] for one in bins]
+        axes.plot(
+            scores,
+            [100 * one["hits"] for one in bins],
+            marker="o",
+            ms=4,
+            clip_on=False,
+            **line.style,
+        )
+        for one in bins:
+            low, high = one["hits_interval"]
+            if low is not None:
+                axes.vlines(one["score"], 100 * low, 100 * high, color=line.colour, alpha=0.45)
+    axes.set(ylabel="% of hits", ylim=(0, 100))
+
+
+def _counts(axes: Axes, curves: Sequence[tuple[Any, Line]]) -> None:
+    for bins, line in curves:
+        scores, counts = [one["score"] for one in bins], [one["n"] for one in bins]
+        axes.vlines(scores, 0, counts, color=line.colour, linewidth=4, alpha=0.8)
+    axes.set(xlabel="score, mean of each bin", ylabel="boxes", xlim=(0, 1))
+    axes.set_ylim(bottom=0)
+
+
 def _span(rising: Sequence[int]) -> str:
     """One number, or from the lowest to the highest: networks recognize different images."""
     return str(rising[0]) if len(rising) == 1 else f"{rising[0]} to {rising[-1]}"
 
 
-def _figure(title: str, draw: Callable[[Axes], None]) -> str:
-    """An SVG element without anything outside it."""
+def figure(title: str, *draw: Callable[[Axes], None]) -> str:
+    """An SVG element without anything outside it: axes over low ones that share their x."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.4, 3.5), layout="constrained")
-        axes = figure.add_subplot()
-        draw(axes)
-        axes.set_title(title)
+        drawn = Figure(figsize=(5.4, 3.5), layout="constrained")
+        heights = [4, *[1] * (len(draw) - 1)]
+        rows = drawn.subplots(len(draw), squeeze=False, sharex=True, height_ratios=heights)
+        for axes, one in zip(rows[:, 0], draw, strict=True):
+            one(axes)
+        rows[0, 0].set_title(title)
         stream = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(stream, format="svg", metadata=nothing, transparent=True)
+        drawn.savefig(stream, format="svg", metadata=nothing, transparent=True)
     text = stream.getvalue()
     return text[text.index("<svg") :]

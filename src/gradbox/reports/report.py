@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from gradbox.files import write_text
 from gradbox.localization import RGB
 from gradbox.reports.figures import Line, Numbers, baseline_lines, figures, run_lines
+from gradbox.reports.pages import render
 
 FEW = 10
 """Below this number of units the scores of a class are marked: they say little."""
@@ -41,8 +41,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class MaskRow:
-    """One row of the table of masks: what was scored, its own mask or its box filled."""
+class PartRow:
+    """One row of the tables below the scores: of a run or baseline, what was scored and how."""
 
     name: str
     kind: str
@@ -50,7 +50,22 @@ class MaskRow:
     is_run: bool
 
 
-def mask_rows(runs: Mapping[str, Numbers], baselines: Mapping[str, Numbers]) -> list[MaskRow]:
+def detection_rows(runs: Mapping[str, Numbers], baselines: Mapping[str, Numbers]) -> list[PartRow]:
+    """All boxes of runs and of constant boxes; none where they were not scored (version 0.1).
+
+    Args:
+        runs: by name what `metrics.json` says, with `detection`.
+        baselines: the same of the constant boxes.
+    """
+    return [
+        PartRow(name, "of its class" if found["by_class"] else "any", found, is_run)
+        for named, is_run in ((runs, True), (_marked(baselines), False))
+        for name, numbers in named.items()
+        if (found := numbers.get("detection"))
+    ]
+
+
+def mask_rows(runs: Mapping[str, Numbers], baselines: Mapping[str, Numbers]) -> list[PartRow]:
     """The masks of runs, of constant boxes and of the true box; none where no mask is known.
 
     Args:
@@ -58,7 +73,7 @@ def mask_rows(runs: Mapping[str, Numbers], baselines: Mapping[str, Numbers]) -> 
         baselines: the same of the constant boxes.
     """
     rows = [
-        MaskRow(name, kind, numbers["masks"][key], is_run)
+        PartRow(name, kind, numbers["masks"][key], is_run)
         for named, is_run in ((runs, True), (_marked(baselines), False))
         for name, numbers in named.items()
         for key, kind in (("mask", "own mask"), ("box_filled", "box, filled"))
@@ -66,8 +81,30 @@ def mask_rows(runs: Mapping[str, Numbers], baselines: Mapping[str, Numbers]) -> 
     ]
     if rows:
         perfect = next(iter(runs.values()))["masks"]["true_box_filled"]
-        rows.append(MaskRow("true box (oracle)", "box, filled", perfect, False))
+        rows.append(PartRow("true box (oracle)", "box, filled", perfect, False))
     return rows
+
+
+def calibration_rows(runs: Mapping[str, Numbers]) -> list[PartRow]:
+    """What the scores of runs are worth; none where nothing is known of them (former versions).
+
+    Args:
+        runs: by name what `metrics.json` says, with `calibration`.
+    """
+    return [
+        PartRow(name, "probability" if found["is_calibrated"] else "rank", found, True)
+        for name, numbers in runs.items()
+        if (found := numbers.get("calibration"))
+    ]
+
+
+def proposal_rows(runs: Mapping[str, Numbers]) -> list[PartRow]:
+    """The recall of the runs' proposals; none where no proposals were kept."""
+    return [
+        PartRow(name, "any", numbers["proposals"], is_run=True)
+        for name, numbers in runs.items()
+        if "proposals" in numbers
+    ]
 
 
 def write_report(
@@ -85,9 +122,9 @@ def write_report(
     Args:
         path: the HTML file.
         title: its heading.
-        runs: by name what `Scores.summary` gives with `supervision`, with `masks` where there are
-            true ones, and, where runs are compared, `difference`, `mcnemar` and
-            `seconds_per_image`.
+        runs: by name what `Scores.summary` gives with `supervision`, `detection`, `calibration`,
+            `masks` where there are true ones, `proposals` where they are kept, and, where runs are
+            compared, `difference`, `mcnemar` and `seconds_per_image`.
         context: `baselines` by name, `problems` of the data set and, of saved maps, `wsol` by name.
         cases: the gallery, of the first run.
         failures: reasons by image id.
@@ -96,15 +133,8 @@ def write_report(
     baselines = context["baselines"]
     rows = [*_rows(runs, run_lines, True), *_rows(baselines, baseline_lines, False)]
     first = next(iter(runs.values()))
-    environment = Environment(
-        loader=PackageLoader("gradbox.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "interval": _interval, "number": _number}
-    text = environment.get_template("report.html").render(
+    text = render(
+        "report.html",
         title=title,
         rows=rows,
         first=first,
@@ -113,7 +143,10 @@ def write_report(
         classes=list(_classes(runs)),
         few=FEW,
         groups=_groups(cases),
+        detections=detection_rows(runs, baselines),
+        proposals=proposal_rows(runs),
         masks=mask_rows(runs, baselines),
+        calibrations=calibration_rows(runs),
         wsol=context.get("wsol", {}),
         problems=context["problems"],
         failures=failures,
@@ -155,20 +188,3 @@ def _data_uri(picture: RGB) -> str:
     stream = io.BytesIO()
     image.save(stream, format="JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _interval(bounds: Sequence[float | None], scale: float = 100, digits: int = 1) -> str:
-    low, high = bounds
-    return (
-        ""
-        if low is None or high is None
-        else " to ".join(f"{scale * bound:.{digits}f}" for bound in (low, high))
-    )

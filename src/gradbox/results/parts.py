@@ -4,6 +4,7 @@ A kill at any moment leaves finished parts only. The first line of a part says h
 and their SHA-256, so a part that was damaged later is seen, and what it held is made again.
 """
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,8 +40,10 @@ class Parts:
         """Write the next part; it is there once its lines are, which come after the array."""
         path = self._folder / f"{next(self._numbers):07}.jsonl"
         if array is not None:
-            with whole_file(array_of(path)) as partial, partial.open("wb") as stream:
-                np.save(stream, array)
+            encoded = io.BytesIO()  # into a file itself numpy does not say why it cannot write
+            np.save(encoded, array)
+            with whole_file(array_of(path)) as partial:
+                partial.write_bytes(encoded.getbuffer())
         lines = [to_bytes(record) for record in records]
         body = b"".join(lines)
         head = to_bytes({"lines": len(lines), "sha256": hash_bytes(body)})

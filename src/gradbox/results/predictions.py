@@ -10,7 +10,7 @@ import numpy as np
 from gradbox.boxes import as_boxes
 from gradbox.errors import ImageError
 from gradbox.geometry import Mask
-from gradbox.localization import Found, Localization
+from gradbox.localization import Found, Localization, Region
 
 
 def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, Any]:
@@ -30,6 +30,8 @@ def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, An
     }
     if found.peaks:
         line["peaks"] = [None if p is None else np.round(p, 3).tolist() for p in found.peaks]
+    if found.map_shares:
+        line["map_shares"] = [round(share, 6) for share in found.map_shares]
     if found.top_labels:
         line["top_labels"] = list(found.top_labels)
     if found.blank:
@@ -49,8 +51,8 @@ def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, An
     return line
 
 
-def from_line(line: Mapping[str, Any], *, masks: bool = False) -> Found:
-    """What `to_line` wrote, without proposals."""
+def from_line(line: Mapping[str, Any], *, masks: bool = False, proposals: bool = False) -> Found:
+    """What `to_line` wrote; masks and proposals only if asked for."""
     if "error" in line:
         return ImageError(line["error"], image_id=line["image"])
     return Localization(
@@ -62,18 +64,27 @@ def from_line(line: Mapping[str, Any], *, masks: bool = False) -> Found:
         scores=tuple(line["scores"]),
         names=tuple(line["names"]),
         peaks=tuple(None if p is None else tuple(p) for p in line.get("peaks", ())),
+        map_shares=tuple(line.get("map_shares", ())),
         top_labels=tuple(line.get("top_labels", ())),
         blank=line.get("blank", False),
         mask=_rle_to_mask(line["mask"]) if masks and "mask" in line else None,
+        regions=tuple(
+            Region(**{**one, "box": np.array(one["box"], dtype=np.float64)})
+            for one in line.get("proposals", ())
+        )
+        if proposals
+        else (),
     )
 
 
-def read_predictions(path: Path, *, masks: bool = False) -> Iterator[tuple[str, Found]]:
-    """The image ids and results of a `predictions.jsonl`, in its order; masks only if asked for."""
+def read_predictions(
+    path: Path, *, masks: bool = False, proposals: bool = False
+) -> Iterator[tuple[str, Found]]:
+    """The image ids and results of a `predictions.jsonl`, in its order, see `from_line`."""
     with path.open(encoding="utf-8") as stream:
         for text in stream:
             line = json.loads(text)
-            yield line["image"], from_line(line, masks=masks)
+            yield line["image"], from_line(line, masks=masks, proposals=proposals)
 
 
 def _mask_to_rle(mask: Mask) -> list[int]:

@@ -11,11 +11,10 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -23,13 +22,18 @@ from typing import Any
 from gradbox.errors import UsageError
 from gradbox.files import hash_file, whole_file, write_json
 from gradbox.localization import Found, Sample
+from gradbox.results.entries import (
+    INPUTS,
+    PREDICTIONS,
+    entry_of_part,
+    final_entries,
+    lines_of,
+)
 from gradbox.results.inputs import Input
 from gradbox.results.lock import held
-from gradbox.results.parts import Line, Parts, from_bytes, to_bytes
+from gradbox.results.parts import Parts, to_bytes
 from gradbox.results.predictions import from_line
 
-PREDICTIONS = "predictions.jsonl"
-INPUTS = "images.jsonl"
 HASHES = "images.sha256"
 RUN = "run.json"
 FORMAT = 2
@@ -39,17 +43,6 @@ _STAGING = ".new"
 _MOVING = ".moving"
 _STRAYS = (".partial", ".replaced")
 _FILES = (PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.html", "pictures")
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A result that was written: where its line stands, and what it depends on."""
-
-    input: Input
-    file: Path
-    start: int
-    end: int
-    is_error: bool
 
 
 @dataclass(eq=False)
@@ -67,9 +60,9 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         self._parts = Parts(self.path)
-        self._entries = dict(_final_entries(self.path))
+        self._entries = dict(final_entries(self.path))
         for lines in self._parts.read():
-            self._entries.update(map(_entry_of_part, lines))
+            self._entries.update(map(entry_of_part, lines))
 
     @property
     def predictions(self) -> Path:
@@ -93,12 +86,14 @@ class RunFolder:
         entries = ((s.image_id, self._entries.get(s.image_id)) for s in self.samples)
         return {i: e.input.sha256 for i, e in entries if e is not None and e.input.sha256}
 
-    def results(self, *, masks: bool = False) -> Iterator[tuple[str, Found]]:
-        """The results of this call's images, in their order; masks only if asked for."""
+    def results(
+        self, *, masks: bool = False, proposals: bool = False
+    ) -> Iterator[tuple[str, Found]]:
+        """The results of this call's images, in their order; see `from_line`."""
         names = [sample.image_id for sample in self.samples]
-        lines = _lines(self._entries[name] for name in names)
+        lines = lines_of(self._entries[name] for name in names)
         for name, line in zip(names, lines, strict=True):
-            yield name, from_line(line, masks=masks)
+            yield name, from_line(line, masks=masks, proposals=proposals)
 
     def has(self, image_id: str) -> bool:
         """Whether an image has its line."""
@@ -131,7 +126,7 @@ class RunFolder:
                 {"image": line["image"], "input": needed.to_json(), "line": line}
                 for needed, line in lines
             ]
-            self._entries.update(map(_entry_of_part, self._parts.write(records)))
+            self._entries.update(map(entry_of_part, self._parts.write(records)))
 
     def finish(self, **facts: Any) -> None:
         """Gather the parts in the final files, and write `run.json` with what is known now."""
@@ -145,7 +140,7 @@ class RunFolder:
     def _gather(self, order: Sequence[str]) -> None:
         """Write the final files; predictions that hold what they should stay as they are."""
         if list(self._entries) != order or not self._is_gathered():
-            lines = _lines(self._entries[image_id] for image_id in order)
+            lines = lines_of(self._entries[image_id] for image_id in order)
             with whole_file(self.predictions) as partial, partial.open("wb") as stream:
                 stream.writelines(map(to_bytes, lines))
         with (
@@ -217,7 +212,8 @@ def open_run(
             if not resumable:
                 raise UsageError(
                     f"{path} holds a run of {call['method']} already, and whether that is the same "
-                    "cannot be told: it is no dataclass; give another --out, or --overwrite"
+                    "cannot be told: its classifier is a function without a file, or its method no "
+                    "dataclass; give another --out, or --overwrite"
                 )
         elif any(_visible(path)):
             raise UsageError(f"{path} holds other files: give another --out, or --overwrite")
@@ -232,52 +228,6 @@ def versions() -> dict[str, str]:
     """The versions that results depend on."""
     packages = ("gradbox", "torch", "torchvision", "numpy", "opencv-python-headless", "pillow")
     return {"python": python_version(), **{name: version(name) for name in packages}}
-
-
-def _final_entries(path: Path) -> Iterator[tuple[str, _Entry]]:
-    """Those lines of the gathered files that are as they were written."""
-    if not (path / PREDICTIONS).exists() or not (path / INPUTS).exists():
-        return
-    with (path / INPUTS).open("rb") as stream:
-        known = dict(filter(None, map(_input_of, stream)))
-    start = 0
-    with (path / PREDICTIONS).open("rb") as stream:
-        for raw in stream:
-            line, end = from_bytes(raw), start + len(raw)
-            image_id = None if line is None else line.get("image")
-            if line is not None and isinstance(image_id, str) and image_id in known:
-                checksum, needed = known[image_id]
-                if checksum == zlib.crc32(raw):
-                    yield image_id, _Entry(needed, path / PREDICTIONS, start, end, "error" in line)
-            start = end
-
-
-def _input_of(raw: bytes) -> tuple[str, tuple[int, Input]] | None:
-    """An image, its line's CRC-32 and its input, as `images.jsonl` has them; None if damaged."""
-    record = from_bytes(raw) or {}
-    image_id, checksum = record.pop("image", None), record.pop("line", None)
-    if not isinstance(image_id, str) or not isinstance(checksum, int):
-        return None
-    try:
-        return image_id, (checksum, Input.from_json(record))
-    except TypeError:
-        return None
-
-
-def _entry_of_part(line: Line) -> tuple[str, _Entry]:
-    needed = Input.from_json(line.record["input"])
-    is_error = "error" in line.record["line"]
-    return line.record["image"], _Entry(needed, line.file, line.start, line.end, is_error)
-
-
-def _lines(entries: Iterable[_Entry]) -> Iterator[dict[str, Any]]:
-    """The lines of `predictions.jsonl`, wherever they stand; neighbours open their file once."""
-    for file, neighbours in groupby(entries, key=lambda entry: entry.file):
-        with file.open("rb") as stream:
-            for entry in neighbours:
-                stream.seek(entry.start)
-                record = json.loads(stream.read(entry.end - entry.start))
-                yield record.get("line", record)
 
 
 def _as_sha256sum(digest: str, name: str) -> bytes:

@@ -1,11 +1,14 @@
 """How sure a score is: bootstrap intervals over images, and a test between two methods."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+Bounds = tuple[float | None, float | None]
+"""The lower and the upper end of an interval; None where there is none."""
 _DRAWS_AT_ONCE = 2**22  # bounds the memory of resampling to about 100 MB
 
 
@@ -42,24 +45,82 @@ def interval(
     ids = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sums, counts = np.bincount(ids, weights=values), np.bincount(ids)
     mean = float(sums.sum() / counts.sum())
-    if len(sums) == 1:
-        return Interval(mean, None, None)
-    from scipy import stats
 
     def resampled_mean(drawn: Shaped[np.ndarray, "... g"], axis: int) -> Float[np.ndarray, "..."]:
         return np.asarray(sums[drawn].sum(axis) / counts[drawn].sum(axis))
 
-    bounds = stats.bootstrap(
-        (np.arange(len(sums)),),
-        resampled_mean,
-        n_resamples=resamples,
-        batch=max(1, _DRAWS_AT_ONCE // len(sums)),
+    bounds = _bounds(resampled_mean, len(sums), len(sums), level, resamples, seed)
+    return Interval(mean, *bounds)
+
+
+def standard_error(
+    values: Shaped[np.ndarray, "n"],
+    groups: Sequence[str],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> float:
+    """The standard deviation of the mean of `values` when whole groups are drawn, as in `interval`.
+
+    It is infinite where there is one group alone.
+    """
+    ids = np.unique(groups, return_inverse=True)[1]
+    sums, counts = np.bincount(ids, weights=values), np.bincount(ids)
+    if len(sums) < 2:
+        return float("inf")
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))
+    return float((sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)).std())
+
+
+def drawn_bounds(
+    statistic: Callable[[Float[np.ndarray, "b g"]], Float[np.ndarray, "b"]],
+    n_groups: int,
+    *,
+    cells: int,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Bounds:
+    """The percentile bootstrap bounds of what is no mean, over groups drawn with replacement.
+
+    Args:
+        statistic: its values in b draws, from how often each group was drawn in each of them.
+        n_groups: the number of groups; a single one has no interval (None).
+        cells: the numbers that the statistic works on in one draw, to bound its memory.
+        level: the confidence level.
+        resamples: the number of draws.
+        seed: of the draws.
+    """
+
+    def resampled(drawn: Shaped[np.ndarray, "... g"], axis: int) -> Float[np.ndarray, "..."]:
+        rows = np.moveaxis(drawn, axis, -1).reshape(-1, n_groups)
+        places = rows + n_groups * np.arange(len(rows))[:, None]
+        times = np.bincount(places.ravel(), minlength=rows.size).reshape(rows.shape)
+        return statistic(times.astype(np.float64)).reshape(drawn.shape[:-1])
+
+    return _bounds(resampled, n_groups, max(cells, n_groups), level, resamples, seed)
+
+
+def _bounds(
+    statistic: Callable[..., Any], n_groups: int, cells: int, level: float, draws: int, seed: int
+) -> Bounds:
+    """Percentiles of a statistic of drawn indices; None where a draw can have no value."""
+    if n_groups < 2:
+        return None, None
+    from scipy import stats
+
+    found = stats.bootstrap(
+        (np.arange(n_groups),),
+        statistic,
+        n_resamples=draws,
+        batch=max(1, _DRAWS_AT_ONCE // cells),
         vectorized=True,
         confidence_level=level,
         method="percentile",
         rng=seed,
     ).confidence_interval
-    return Interval(mean, float(bounds.low), float(bounds.high))
+    low, high = float(found.low), float(found.high)
+    return (None, None) if np.isnan(low) else (low, high)
 
 
 def paired_difference(

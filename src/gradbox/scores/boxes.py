@@ -96,7 +96,8 @@ class Unit:
     classifier's best, or one of its five best classes is the unit's. `object_share` is the area
     of the largest true box over that of the image: it does not depend on the prediction, so the
     size groups of two methods hold the same units. `pointed` says whether the peak of the box's
-    heat map hits a true box, None where there is no map.
+    heat map hits a true box, None where there is no map. `score` is the box's own, None where there
+    is no box.
     """
 
     image_id: str
@@ -108,6 +109,7 @@ class Unit:
     recognized: bool | None = None
     in_top5: bool | None = None
     pointed: bool | None = None
+    score: float | None = None
 
     @classmethod
     def of(
@@ -121,6 +123,7 @@ class Unit:
         recognized: bool | None = None,
         in_top5: bool | None = None,
         pointed: bool | None = None,
+        score: float | None = None,
     ) -> "Unit":
         """Score a box against the true boxes, both in pixels of an image of `size` (h, w).
 
@@ -142,6 +145,7 @@ class Unit:
             recognized=recognized,
             in_top5=in_top5,
             pointed=pointed,
+            score=score,
         )
 
 

@@ -5,30 +5,27 @@ A ratio whose denominator is empty (nothing predicted, nothing true) is 0.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil, fsum
+from math import ceil, fsum, hypot
 from typing import Any
 
+import cv2
 import numpy as np
 from jaxtyping import Float
 
-from gradbox.boxes import clip
-from gradbox.geometry import Mask, Size
+from gradbox.geometry import Mask
 
 RATIOS = ("iou", "precision", "recall")
 """What `Overlap` has of two masks."""
+MEASURES = (*RATIOS, "boundary_f")
+"""What is scored of each mask."""
+BOUNDARY_TOLERANCE = 0.0075
+"""How far a contour may lie from the true one, as a share of the image's diagonal."""
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def mask_iou(predicted: Mask, truth: Mask) -> float:
     """Intersection over union of two masks."""
     return Overlap.of(predicted, truth).iou
-
-
-def filled_box(box: Float[np.ndarray, "4"], size: Size) -> Mask:
-    """The mask, of `size` (h, w), of the pixels whose centre lies in a half-open box."""
-    x0, y0, x1, y1 = (ceil(edge - 0.5) for edge in clip(box[None], *size)[0])
-    mask = np.zeros(size, dtype=bool)
-    mask[y0:y1, x0:x1] = True
-    return mask
 
 
 def oracle_iou(heatmap: Float[np.ndarray, "H W"], truth: Mask) -> float:
@@ -48,6 +45,37 @@ def oracle_iou(heatmap: Float[np.ndarray, "H W"], truth: Mask) -> float:
     union = np.arange(1, len(order) + 1) + int(truth.sum()) - inter
     last_of_equals = np.append(falling[1:] != falling[:-1], True)
     return float((inter / union)[last_of_equals].max())
+
+
+def contour(mask: Mask) -> Mask:
+    """The pixels of a mask that have a side in common with one outside it.
+
+    The edge of the image is no contour: what lies beyond it is not known.
+    """
+    inner = cv2.erode(mask.astype(np.uint8), _CROSS, borderType=cv2.BORDER_REPLICATE)
+    return mask & (inner == 0)
+
+
+def boundary_f(predicted: Mask, truth: Mask) -> float:
+    """The F-measure of the contour pixels of two masks of the same size, in [0, 1].
+
+    Precision is the share of the predicted contour within `BOUNDARY_TOLERANCE`, rounded up to whole
+    pixels, of the true one, recall the reverse. Where a mask has no contour (no pixel, or all), it
+    is 1 if both are the same and else 0. (Csurka et al., "What is a good evaluation measure for
+    semantic segmentation?", BMVC 2013; Perazzi et al., DAVIS, CVPR 2016.)
+    """
+    ours, theirs = contour(predicted), contour(truth)
+    if not ours.any() or not theirs.any():
+        return float(np.array_equal(predicted, truth))
+    reach = ceil(BOUNDARY_TOLERANCE * hypot(*truth.shape))
+    precision = (_distances(theirs)[ours] <= reach).mean()
+    recall = (_distances(ours)[theirs] <= reach).mean()
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _distances(pixels: Mask) -> Float[np.ndarray, "H W"]:
+    """From the middle of each pixel to that of the nearest of these, in pixels."""
+    return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
 @dataclass(frozen=True)
@@ -79,17 +107,35 @@ class Overlap:
         return _ratio(self.both, self.truth)
 
 
+@dataclass(frozen=True, slots=True)
+class MaskScore:
+    """The scores of one predicted mask, with the id of its image."""
+
+    image_id: str
+    overlap: Overlap
+    boundary_f: float
+
+    @classmethod
+    def of(cls, image_id: str, predicted: Mask, truth: Mask) -> "MaskScore":
+        """Score a mask against the true one of the same size."""
+        return cls(image_id, Overlap.of(predicted, truth), boundary_f(predicted, truth))
+
+    def value(self, name: str) -> float:
+        """One of `MEASURES`."""
+        return self.boundary_f if name == "boundary_f" else float(getattr(self.overlap, name))
+
+
 @dataclass(frozen=True)
 class MaskScores:
     """The masks scored so far; `a + b` is what one pass over the images of both would give.
 
-    One mask of each image, with the image's id.
+    One mask of each image.
     """
 
-    masks: tuple[tuple[str, Overlap], ...] = ()
+    masks: tuple[MaskScore, ...] = ()
 
     @classmethod
-    def of(cls, masks: Iterable[tuple[str, Overlap]]) -> "MaskScores":
+    def of(cls, masks: Iterable[MaskScore]) -> "MaskScores":
         """The state after these images."""
         return cls(tuple(masks))
 
@@ -99,28 +145,32 @@ class MaskScores:
     @property
     def image_ids(self) -> tuple[str, ...]:
         """The image of each mask: the groups of a bootstrap."""
-        return tuple(image_id for image_id, _ in self.masks)
+        return tuple(one.image_id for one in self.masks)
 
     @property
     def pooled(self) -> Overlap:
         """The pixels of all images together."""
-        counts = ((one.both, one.predicted, one.truth) for _, one in self.masks)
-        both, predicted, truth = map(sum, zip((0, 0, 0), *counts, strict=True))
-        return Overlap(both, predicted, truth)
+        overlaps = [one.overlap for one in self.masks]
+        return Overlap(
+            sum(one.both for one in overlaps),
+            sum(one.predicted for one in overlaps),
+            sum(one.truth for one in overlaps),
+        )
 
-    def values(self, ratio: str) -> Float[np.ndarray, "n"]:
-        """One of `RATIOS` of each image."""
-        return np.array([getattr(one, ratio) for _, one in self.masks], dtype=np.float64)
+    def values(self, name: str) -> Float[np.ndarray, "n"]:
+        """One of `MEASURES` of each image."""
+        return np.array([one.value(name) for one in self.masks], dtype=np.float64)
 
     def summary(self) -> dict[str, Any]:
-        """Means over the images, and the same ratios of all pixels pooled; None without images.
+        """Means over the images, and the ratios of all pixels pooled; None without images.
 
         A mean counts each image alike, a pooled ratio each pixel: large objects weigh more.
         """
         n = len(self.masks)
         summary: dict[str, Any] = {"n_masks": n}
+        for name in MEASURES:
+            summary[f"mean_{name}"] = fsum(self.values(name)) / n if n else None
         for ratio in RATIOS:
-            summary[f"mean_{ratio}"] = fsum(self.values(ratio)) / n if n else None
             summary[f"pooled_{ratio}"] = getattr(self.pooled, ratio) if n else None
         return summary
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from gradbox.boxes import bounding, centered
 from gradbox.errors import ImageError, UsageError
-from gradbox.geometry import Mask, Size
+from gradbox.geometry import Mask, Size, filled_box
 from gradbox.images.decode import load_rgb
 from gradbox.localization import Found, Localization, MaskSource, Sample
-from gradbox.scores.bootstrap import interval
-from gradbox.scores.masks import RATIOS, MaskScores, Overlap, filled_box
+from gradbox.scores.bootstrap import interval, paired_difference
+from gradbox.scores.masks import MEASURES, MaskScore, MaskScores
 
 Candidates = Callable[[Localization, Mask], Mapping[str, Mask]]
 """The masks, by name, that are held against the true one of an image; the same names for each."""
@@ -36,7 +36,7 @@ def mask_scores(
     Raises:
         UsageError: a true mask cannot be read, or has another size than its image.
     """
-    seen: dict[str, list[tuple[str, Overlap]]] = {}
+    seen: dict[str, list[MaskScore]] = {}
     for image_id, localization in found:
         sample = samples.get(image_id)
         if sample is None or sample.mask is None or not isinstance(localization, Localization):
@@ -44,19 +44,20 @@ def mask_scores(
         truth = _true_mask(image_id, sample.mask, localization.size)
         if truth.any():
             for name, mask in candidates(localization, truth).items():
-                seen.setdefault(name, []).append((image_id, Overlap.of(mask, truth)))
+                seen.setdefault(name, []).append(MaskScore.of(image_id, mask, truth))
     return {name: MaskScores.of(masks) for name, masks in seen.items()}
 
 
 def score_masks(
     samples: Mapping[str, Sample], found: Iterable[tuple[str, Found]]
 ) -> dict[str, dict[str, Any]]:
-    """IoU, pixel precision and recall of a run over the images that have a true mask.
+    """IoU, pixel precision and recall, boundary F of a run over the images that have a true mask.
 
-    `mask` is the method's own and left out where it made none in any image; `box_filled` is every
-    pixel of its main box; `true_box_filled`, every pixel of the box around the true mask, is an
-    oracle: what a perfect box would score. An image without a mask, or a box, is a miss: 0. Empty
-    where no image has a true mask. The rows are those of `summary`.
+    `mask` is the method's own and left out where it made none in any image; its `difference` is
+    that to `box_filled`, paired over the images. `box_filled` is every pixel of its main box;
+    `true_box_filled`, every pixel of the box around the true mask, is an oracle: what a perfect box
+    would score. An image without a mask, or a box, is a miss: 0. Empty where no image has a true
+    mask. The rows are those of `summary`.
 
     Raises:
         UsageError: a true mask cannot be read, or has another size than its image.
@@ -66,6 +67,8 @@ def score_masks(
     rows = {name: summary(one) for name, one in made.items()}
     if rows:
         rows["true_box_filled"]["oracle"] = True
+    if "mask" in rows:
+        rows["mask"]["difference"] = difference(scores["mask"], scores["box_filled"])
     return rows
 
 
@@ -91,10 +94,19 @@ def score_constant_masks(
 def summary(scores: MaskScores) -> dict[str, Any]:
     """The numbers of `MaskScores.summary`, the means with bootstrap intervals over images."""
     numbers = scores.summary()
-    for ratio in RATIOS:
-        spread = interval(scores.values(ratio), scores.image_ids)
-        numbers[f"mean_{ratio}_interval"] = [spread.low, spread.high]
+    for name in MEASURES:
+        spread = interval(scores.values(name), scores.image_ids)
+        numbers[f"mean_{name}_interval"] = [spread.low, spread.high]
     return numbers
+
+
+def difference(a: MaskScores, b: MaskScores) -> dict[str, list[float | None]]:
+    """How much higher the means of `a` are on the same images: mean, low and high (paired)."""
+    spreads = {
+        f"mean_{name}": paired_difference(a.values(name), b.values(name), a.image_ids)
+        for name in MEASURES
+    }
+    return {name: [one.mean, one.low, one.high] for name, one in spreads.items()}
 
 
 def _of_run(localization: Localization, truth: Mask) -> dict[str, Mask]:

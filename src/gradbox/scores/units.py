@@ -104,6 +104,7 @@ def _unit(
         recognized=truth.index == top[0] if known else None,
         in_top5=truth.index in top if known and class_from == "truth" else None,
         pointed=_pointed(truth, localization, rows),
+        score=localization.scores[rows[0]] if rows else None,
     )
 
 
