@@ -15,6 +15,7 @@ from gradbox.training import pixels as pixels_of
 from gradbox.training.labels import read_labels
 from gradbox.training.loop import Compute, Part, score
 from gradbox.training.network import new_network
+from gradbox.training.objectives import OneClass
 from gradbox.training.records import Epoch, TrainingOptions
 from gradbox.training.train import train
 
@@ -50,7 +51,7 @@ def test_a_name_that_is_no_line_is_refused_before_training(label: str, tmp_path:
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ("image,label\na.png,a\na.png,b\n", r"line 3 \('a.png'\): listed before"),
+        ("image,label\na.png,a\na.png,a\n", r"line 3 \('a.png'\): listed before"),
         ("image,label\na\0.png,a\n", "line 2 .*: this can be no file"),
         ("image,label\na.png\n", "line 2: 1 cells under 2 columns"),
         (f"image,label\na.png,{'x' * 140_000}\n", "line 2: field larger than field limit"),
@@ -101,7 +102,7 @@ def test_the_largest_seed_is_one_that_the_loop_can_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arch", "size"), [("torchvision/alexnet", 16), ("timm/vit_tiny_patch16_224", 64)]
+    ("arch", "size"), [("torchvision/alexnet", 16), ("timm/vit_tiny_patch16_224", 8)]
 )
 def test_a_network_that_cannot_take_the_size_is_refused_before_training(
     arch: str, size: int
@@ -120,10 +121,11 @@ def test_a_loss_on_images_held_out_that_is_not_finite_is_one_line(tmp_path: Path
         torch.nn.init.constant_(parameter, math.nan)
     samples = read_labels(str(pictures(tmp_path, "a", "b")))
     decoded = pixels_of.decode(samples, network.preprocessing, tmp_path / "out", lambda g, n, t: g)
-    images = Part(pixels=decoded, indices=torch.arange(8), labels=torch.tensor([0] * 4 + [1] * 4))
+    targets = torch.eye(2, dtype=torch.bool).repeat_interleave(4, dim=0)
+    images = Part(pixels=decoded, indices=torch.arange(8), targets=targets)
     compute = Compute(device=torch.device("cpu"), dtype=torch.float32)
     with pytest.raises(UsageError, match="the loss became nan: train with a lower lr"):
-        score(network.module, network.preprocessing, images, compute, 4)
+        score(network.module, network.preprocessing, images, compute, 4, OneClass())
 
 
 DAMAGED = {

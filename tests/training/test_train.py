@@ -3,6 +3,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 
 from gradbox.errors import UsageError
 from gradbox.models.load import load_classifier
+from gradbox.training import folder
 from gradbox.training.augment import Augmentation
 from gradbox.training.labels import read_labels, split_by_class
 from gradbox.training.network import new_network
@@ -68,7 +70,14 @@ def test_it_learns_shapes_and_writes_what_it_says(shapes: Path, trained: Path) -
     assert report.accuracy >= 0.9
     assert (report.n_train, report.n_validation) == (72, 18)  # 24 and 6 of each class's 30
     assert sum(report.per_class.values()) / 3 == pytest.approx(report.accuracy)  # 6 of each
-    names = ["classes.txt", "log.jsonl", "model.safetensors", "model.toml", "train.json"]
+    names = [
+        "classes.txt",
+        "log.jsonl",
+        "model.safetensors",
+        "model.toml",
+        "report.html",
+        "train.json",
+    ]
     assert sorted(path.name for path in trained.iterdir()) == names
     modes = {(trained / name).stat().st_mode for name in names}
     assert len(modes) == 1  # whoever may read one may read all
@@ -141,6 +150,38 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["write_text", "whole_file", "write_json"])
+def test_a_call_killed_at_any_write_leaves_what_an_undisturbed_one_leaves(
+    name: str, shapes: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log and the checkpoint of the last epoch, and the record, are three files."""
+    write, last, calls = getattr(folder, name), 1 if name == "write_json" else QUICK.epochs, []
+
+    def kill_at_the_last(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == last:
+            raise KeyboardInterrupt
+        return write(*args)
+
+    monkeypatch.setattr(folder, name, kill_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        train(str(shapes), out=tmp_path, options=QUICK, device="cpu")
+    monkeypatch.undo()
+    train(str(shapes), out=tmp_path, options=QUICK, device="cpu")
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left.keys() == {path.name for path in trained.iterdir()}
+    assert left["model.safetensors"] == (trained / "model.safetensors").read_bytes()
+    assert len(left["log.jsonl"].splitlines()) == QUICK.epochs
+
+
+def test_a_call_killed_before_its_checkpoint_is_removed_is_tidied_by_the_next(
+    shapes: Path, trained: Path
+) -> None:
+    (trained / "checkpoint.pt").write_bytes(b"whatever it was")
+    train(str(shapes), out=trained, options=QUICK, device="cpu")
+    assert not (trained / "checkpoint.pt").exists()
+
+
 def test_another_call_is_refused_unless_overwrite(shapes: Path, tmp_path: Path) -> None:
     brief, other = replace(QUICK, epochs=1), replace(QUICK, epochs=2)
     train(str(shapes), out=tmp_path, options=brief, device="cpu")
@@ -181,17 +222,18 @@ def test_boxes_are_never_read(shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "meta.csv").write_text("image,label\n" + "".join(lines))
     (tmp_path / "boxes.csv").write_bytes(b"\xff broken")
     found = read_labels(f"csv:{tmp_path}")
-    assert [sample.label for sample in found] == [path.parent.name for path in images]
-    assert all(len(sample.boxes) == 0 and sample.source == path
-               for sample, path in zip(found, images, strict=True))  # fmt: skip
+    assert [one.labels for one in found] == [(path.parent.name,) for path in images]
+    assert all(len(one.sample.boxes) == 0 and one.sample.source == path
+               for one, path in zip(found, images, strict=True))  # fmt: skip
 
 
 def test_a_labels_file_names_paths_beside_it(shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes / "disc", tmp_path / "a")
     (tmp_path / "labels.csv").write_text("label,image\nround,a/01.png\n,a/02.png\nflat,a/03.png\n")
     found = read_labels(str(tmp_path / "labels.csv"))
-    assert [(s.image_id, s.label) for s in found] == [("a/01.png", "round"), ("a/03.png", "flat")]
-    assert found[0].source == tmp_path / "a/01.png"
+    labels = {"a/01.png": ("round",), "a/02.png": (), "a/03.png": ("flat",)}
+    assert {one.image_id: one.labels for one in found} == labels
+    assert found[0].sample.source == tmp_path / "a/01.png"
 
 
 def test_each_class_is_divided_alike_and_by_the_ids_alone(shapes: Path) -> None:
@@ -199,7 +241,7 @@ def test_each_class_is_divided_alike_and_by_the_ids_alone(shapes: Path) -> None:
     samples = read_labels(str(shapes))
     training, validation = split_by_class(samples, 0.2, seed=5)
     assert sorted([*training, *validation]) == list(range(90))
-    assert [sum(samples[i].label == c for i in validation) for c in DRAW] == [6, 6, 6]
+    assert [sum(samples[i].labels == (c,) for i in validation) for c in DRAW] == [6, 6, 6]
     backwards = list(reversed(samples))
     again = {backwards[i].image_id for i in split_by_class(backwards, 0.2, seed=5)[1]}
     assert again == {samples[i].image_id for i in validation}

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from gradbox.errors import UsageError
 from gradbox.files import whole_file, write_json, write_text
-from gradbox.training.records import Epoch, TrainingReport
+from gradbox.training.records import Epoch, TrainingOptions, TrainingReport
 
 _RECORD, _CHECKPOINT = "train.json", "checkpoint.pt"
-_RESULTS = ("model.toml", "model.safetensors", "classes.txt", "log.jsonl")
+_RESULTS = ("model.toml", "model.safetensors", "classes.txt", "log.jsonl", "report.html")
 
 
 def refuse_others_files(path: Path) -> None:
@@ -102,8 +102,11 @@ class TrainingFolder:
         with reading(self._record):
             record = json.loads(self._record.read_text("utf-8"))
             self._refuse_other(record["call"])
-            values = record["report"] | {"skipped": tuple(record["report"]["skipped"])}
-            return TrainingReport(card=self.card, **values)
+            lists = {name: tuple(record["report"].get(name, ())) for name in ("skipped", "notes")}
+            values = {"head": "softmax"} | record["report"] | lists  # before heads, all were that
+            report = TrainingReport(card=self.card, **values)
+        self.checkpoint.unlink(missing_ok=True)  # of a call killed between record and removal
+        return report
 
     def progress(self) -> Progress:
         """Where this call goes on; at the start where there is no checkpoint.
@@ -120,7 +123,7 @@ class TrainingFolder:
             return Progress(epochs=epochs, **saved)
 
     def save(self, progress: Progress) -> None:
-        """Write the checkpoint and the log of the epochs."""
+        """Write the log of the epochs and the checkpoint."""
         epochs = [dataclasses.asdict(epoch) for epoch in progress.epochs]
         state = {
             "call": dict(self.call),
@@ -128,10 +131,11 @@ class TrainingFolder:
             "best_weights": progress.best_weights,
             "trainer": progress.trainer,
         }
-        with whole_file(self.checkpoint) as partial:
-            torch.save(state, partial)
+        # The log first: a call killed in between does the epoch again and writes the same line.
         lines = [json.dumps(epoch, allow_nan=False) + "\n" for epoch in epochs]
         write_text(self.path / "log.jsonl", "".join(lines))
+        with whole_file(self.checkpoint) as partial:
+            torch.save(state, partial)
 
     def finish(self, report: TrainingReport, about: Mapping[str, Any]) -> None:
         """Write the record, which says that the call has ended; the checkpoint is not needed."""
@@ -141,9 +145,10 @@ class TrainingFolder:
         self.checkpoint.unlink(missing_ok=True)
 
     def _refuse_other(self, call: Mapping[str, Any]) -> None:
-        different = sorted(
-            name for name in self.call.keys() | call.keys() if self.call.get(name) != call.get(name)
-        )
+        usual = dataclasses.asdict(TrainingOptions())  # of options that were new since
+        now, then = ({**usual, **one} for one in (self.call, call))
+        names = now.keys() | then.keys()
+        different = sorted(name for name in names if now.get(name) != then.get(name))
         if different:
             raise UsageError(
                 f"{self.path} holds a training with another {', '.join(different)}: give another "

@@ -3,27 +3,42 @@
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gradbox import datasets
 from gradbox.datasets.table import read_table
 from gradbox.errors import UsageError
-from gradbox.localization import Sample
+from gradbox.localization import ImageSource, Sample
 from gradbox.models.names import class_lines
 
 _FORMS = "a folder of class folders, folder:DIR, csv:DIR, scenes:N or FILE.csv with image,label"
 
 
-def read_labels(text: str) -> Sequence[Sample]:
-    """The images that `text` names, with a label and without boxes, sorted by `image_id`.
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """An image and the names of its classes, sorted; none where the table names none."""
+
+    sample: Sample
+    labels: tuple[str, ...]
+
+    @property
+    def image_id(self) -> str:
+        """The name of the image."""
+        return self.sample.image_id
+
+
+def read_labels(text: str) -> Sequence[Labelled]:
+    """The images that `text` names with their labels and without boxes, sorted by `image_id`.
 
     `csv:DIR` takes the column `label` of `DIR/meta.csv`, with images in `DIR/images`; `FILE.csv`
-    has the columns image and label, the paths relative to the file. An image that lies in no class
-    folder, or whose label is empty, is left out.
+    has the columns image and label, the paths relative to the file. Both have a row for each class
+    of an image, and an empty label where it has none. An image that lies in no class folder is left
+    out.
 
     Raises:
-        UsageError: another kind of text, a file that is missing or cannot be read, an image that
-            is listed twice, or a class whose name `classes.txt` cannot hold in one line.
+        UsageError: another kind of text, a file that is missing or cannot be read, a row that is
+            there twice, or a class whose name `classes.txt` cannot hold in one line.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind in _READERS:
@@ -34,43 +49,52 @@ def read_labels(text: str) -> Sequence[Sample]:
         found = _from_table(Path(text), Path(text).parent)
     else:
         raise UsageError(f"{text!r} gives no image labels to train with: write {_FORMS}")
-    if not found:
+    names = {label for one in found for label in one.labels}
+    if not names:
         raise UsageError(f"{text}: no image has a label; write {_FORMS}")
-    for label in {str(sample.label) for sample in found}:
-        _check_name(label)
-    return sorted(found, key=lambda sample: sample.image_id)
+    for name in names:
+        _check_name(name)
+    return sorted(found, key=lambda one: one.image_id)
 
 
 def split_by_class(
-    samples: Sequence[Sample], share: float, seed: int
+    images: Sequence[Labelled], share: float, seed: int
 ) -> tuple[Sequence[int], Sequence[int]]:
     """Indices of the images to train with, and of those to validate with.
 
-    Each class is divided alike and has at least one image in each part. The split depends on the
-    ids and the seed alone.
+    Each class is divided alike, the rarest first, and has at least one image in each part as far as
+    images of several classes allow; those without a class are divided as if it were one. The split
+    depends on the ids and the seed alone.
 
     Raises:
-        UsageError: fewer than two classes, or a class with fewer than two images.
+        UsageError: nothing to tell apart, or a class with fewer than two images.
     """
-    members: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        members[str(sample.label)].append(sample)
+    members: dict[str, list[Labelled]] = defaultdict(list)
+    for one in images:
+        for label in one.labels or ("",):
+            members[label].append(one)
     if len(members) < 2:
         raise UsageError(
-            f"all usable images have the class {''.join(members)!r}: a classifier needs two or more"
+            f"all usable images have the class {''.join(members)!r}: a classifier needs two or "
+            "more, or images without it"
         )
     for label, of_class in members.items():
-        if len(of_class) < 2:
+        if label and len(of_class) < 2:
             raise UsageError(
                 f"the class {label!r} has one usable image: give at least two, one to train with "
                 "and one to validate with"
             )
     held_out: set[str] = set()
-    for of_class in members.values():
+    settled: set[str] = set()
+    for of_class in sorted(members.values(), key=len):
         count = min(max(1, round(share * len(of_class))), len(of_class) - 1)
-        held_out |= {sample.image_id for sample in datasets.limit(of_class, count, seed)}
-    validation = [i for i, sample in enumerate(samples) if sample.image_id in held_out]
-    training = [i for i, sample in enumerate(samples) if sample.image_id not in held_out]
+        open_ones = [one.sample for one in of_class if one.image_id not in settled]
+        missing = count - sum(one.image_id in held_out for one in of_class)
+        chosen = datasets.limit(open_ones, missing, seed) if missing > 0 else []
+        held_out |= {sample.image_id for sample in chosen}
+        settled |= {sample.image_id for sample in open_ones}
+    validation = [i for i, one in enumerate(images) if one.image_id in held_out]
+    training = [i for i, one in enumerate(images) if one.image_id not in held_out]
     return training, validation
 
 
@@ -84,30 +108,33 @@ def _check_name(label: str) -> None:
         )
 
 
-def _from_dataset(text: str) -> list[Sample]:
+def _from_dataset(text: str) -> list[Labelled]:
     return [
-        Sample(image_id=sample.image_id, source=sample.source, label=sample.label)
+        _labelled(sample.image_id, sample.source, {sample.label})
         for sample in datasets.load_dataset(text).samples
         if sample.label
     ]
 
 
-def _from_csv_folder(rest: str) -> list[Sample]:
+def _from_csv_folder(rest: str) -> list[Labelled]:
     return _from_table(Path(rest) / "meta.csv", Path(rest) / "images")
 
 
-def _from_table(path: Path, root: Path) -> list[Sample]:
+def _from_table(path: Path, root: Path) -> list[Labelled]:
     table = read_table(path, ("image", "label"))
-    table.check_keys()
-    pairs = zip(table.cells["image"], table.cells["label"], strict=True)
-    return [
-        Sample(image_id=image_id, source=root / image_id, label=label)
-        for image_id, label in pairs
-        if label
-    ]
+    table.check_keys(beside="label")
+    labels: dict[str, set[str]] = defaultdict(set)
+    for image_id, label in zip(table.cells["image"], table.cells["label"], strict=True):
+        labels[image_id].add(label)
+    return [_labelled(image_id, root / image_id, names) for image_id, names in labels.items()]
 
 
-_READERS: dict[str, Callable[[str], list[Sample]]] = {
+def _labelled(image_id: str, source: ImageSource, names: set[str]) -> Labelled:
+    sample = Sample(image_id=image_id, source=source)
+    return Labelled(sample=sample, labels=tuple(sorted(names - {""})))
+
+
+_READERS: dict[str, Callable[[str], list[Labelled]]] = {
     "csv": _from_csv_folder,
     "folder": lambda rest: _from_dataset(f"folder:{rest}"),
     "scenes": lambda rest: _from_dataset(f"scenes:{rest}"),

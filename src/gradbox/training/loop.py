@@ -1,4 +1,4 @@
-"""The steps of training, and scoring a network on images whose class is known."""
+"""The steps of training, and scoring a network on images whose classes are known."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from gradbox.errors import UsageError
@@ -16,6 +15,7 @@ from gradbox.images.preprocessing import Preprocessing
 from gradbox.progress import Track
 from gradbox.training.augment import Augmentation
 from gradbox.training.network import Network
+from gradbox.training.objectives import OBJECTIVES, Counts, Objective, no_counts, rarity
 from gradbox.training.pixels import Pixels
 from gradbox.training.records import TrainingOptions
 
@@ -27,19 +27,19 @@ _SEEDS_A_RUN = 1_000_003  # no two epochs of neighbouring seeds draw the same nu
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Part:
-    """Some images of a training: rows of `pixels` and the class index of each."""
+    """Some images of a training: rows of `pixels`, and which classes each has."""
 
     pixels: Pixels
     indices: Int[Tensor, "n"]
-    labels: Int[Tensor, "n"]
+    targets: Bool[Tensor, "n c"]
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def take(self, chosen: Int[Tensor, "b"], device: torch.device) -> tuple[Tensor, Tensor]:
-        """(b, 3, h, w) uint8 pixels and (b,) class indices on the device."""
+        """(b, 3, h, w) uint8 pixels and (b, c) targets on the device."""
         rows = self.pixels.rows[self.indices[chosen]]
-        return rows.to(device), self.labels[chosen].to(device)
+        return rows.to(device), self.targets[chosen].to(device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,11 @@ class Trainer:
         self.compute = compute
         self.options = options
         self.batch_size = min(options.batch_size, len(images))
+        kind = OBJECTIVES[network.head]
+        self.objective = kind(
+            smoothing=options.label_smoothing,
+            weights=kind.balanced(images.targets) if options.balance == "weights" else None,
+        )
         self.augmentation = Augmentation()
         module = network.module.to(compute.device).to(memory_format=torch.channels_last)
         for name, parameter in module.named_parameters():
@@ -116,9 +121,10 @@ class Trainer:
         return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
     def epoch(self, number: int, track: Track, title: str) -> tuple[float, float]:
-        """Train with every image once: mean loss in nats and accuracy, both on augmented images.
+        """Train with as many images as there are: mean loss in nats, accuracy, of augmented images.
 
-        What is left over after the last full batch waits for another epoch.
+        Each is used once, or with `balance=sampling` as often as it is drawn. What is left over
+        after the last full batch waits for another epoch.
 
         Raises:
             UsageError: the loss is not finite.
@@ -126,49 +132,62 @@ class Trainer:
         module = self.network.module.train(not self.options.freeze)
         count = len(self.images) // self.batch_size * self.batch_size
         devices = [self.compute.device] if self.compute.device.type == "cuda" else []
-        loss_sum, correct = 0.0, 0
+        loss_sum, counts = 0.0, no_counts(self.images.targets)
         with torch.random.fork_rng(devices):
             torch.manual_seed(self.options.seed * _SEEDS_A_RUN + number)
-            order = torch.randperm(len(self.images))[:count]
-            for chosen in track(torch.split(order, self.batch_size), count, title):
-                pixels, labels = self.images.take(chosen, self.compute.device)
+            for chosen in track(torch.split(self._drawn(count), self.batch_size), count, title):
+                pixels, targets = self.images.take(chosen, self.compute.device)
                 logits = self.compute.logits(
                     module, self.network.preprocessing, self.augmentation(pixels)
                 )
-                loss = F.cross_entropy(logits, labels)
+                loss = self.objective.losses(logits, targets).mean()
                 self.optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 self.optimizer.step()
                 self.scheduler.step()
-                loss_sum += float(loss.detach()) * len(labels)
-                correct += int((logits.argmax(dim=1) == labels).sum())
+                loss_sum += float(loss.detach()) * len(targets)
+                counts = counts + self.objective.count(logits.detach(), targets)
         _check_loss(loss_sum)
-        return loss_sum / count, correct / count
+        return loss_sum / count, self.objective.accuracy(counts)
 
-    def score(self, images: Part) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
+    def _drawn(self, count: int) -> Int[Tensor, "{count}"]:
+        """The images of an epoch, in order."""
+        if self.options.balance == "sampling":
+            return torch.multinomial(rarity(self.images.targets), count, replacement=True)
+        return torch.randperm(len(self.images))[:count]
+
+    def score(self, images: Part) -> tuple[float, Counts]:
         """`score` of the network as it is now."""
         network = self.network
-        return score(network.module, network.preprocessing, images, self.compute, self.batch_size)
+        plain = type(self.objective)()
+        return score(
+            network.module, network.preprocessing, images, self.compute, self.batch_size, plain
+        )
 
 
 @torch.no_grad()
 def score(
-    module: nn.Module, preprocessing: Preprocessing, images: Part, compute: Compute, batch_size: int
-) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
-    """Cross-entropy in nats and whether the best class is right, of each image as it is.
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    images: Part,
+    compute: Compute,
+    batch_size: int,
+    objective: Objective,
+) -> tuple[float, Counts]:
+    """The mean loss in nats and the counts of these images as they are.
 
     Raises:
         UsageError: a loss is not finite.
     """
     module.eval()
-    losses, right = [], []
+    loss_sum, counts = 0.0, no_counts(images.targets)
     for chosen in torch.split(torch.arange(len(images)), batch_size):
-        pixels, labels = images.take(chosen, compute.device)
+        pixels, targets = images.take(chosen, compute.device)
         logits = compute.logits(module, preprocessing, pixels)
-        losses.append(F.cross_entropy(logits, labels, reduction="none"))
-        right.append(logits.argmax(dim=1) == labels)
-    _check_loss(float(torch.cat(losses).sum()))
-    return torch.cat(losses).cpu(), torch.cat(right).cpu()
+        loss_sum += float(objective.losses(logits, targets).sum())
+        counts = counts + objective.count(logits, targets)
+    _check_loss(loss_sum)
+    return loss_sum / len(images), counts
 
 
 def _check_loss(loss: float) -> None:

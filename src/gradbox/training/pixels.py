@@ -16,8 +16,8 @@ from torch import Tensor
 from gradbox.errors import UsageError
 from gradbox.images.batches import Loaded, load_batches
 from gradbox.images.preprocessing import Preprocessing
-from gradbox.localization import Sample
 from gradbox.progress import Track
+from gradbox.training.labels import Labelled
 
 _BATCH = 64
 _WORKERS = 4
@@ -31,19 +31,19 @@ class Pixels:
     labels and pixels; `skipped` names the images that could not be used, each with the reason.
     """
 
-    samples: Sequence[Sample]
+    images: Sequence[Labelled]
     rows: UInt8[Tensor, "n 3 h w"]
     sha256: str
     skipped: tuple[str, ...]
 
 
 def decode(
-    samples: Sequence[Sample], preprocessing: Preprocessing, folder: Path, track: Track
+    images: Sequence[Labelled], preprocessing: Preprocessing, folder: Path, track: Track
 ) -> Pixels:
     """Read all images; one that is unusable is skipped.
 
     Args:
-        samples: at least one, each with a label.
+        images: at least one.
         preprocessing: what the network will see later.
         folder: where the unnamed file lies while it is in use; it takes 3 h w bytes an image.
         track: shows progress.
@@ -51,22 +51,23 @@ def decode(
     Raises:
         UsageError: there is no room for the file, or the folder cannot be made.
     """
-    rows = _rows(folder, (len(samples), 3, *preprocessing.size))
-    usable: list[Sample] = []
+    rows = _rows(folder, (len(images), 3, *preprocessing.size))
+    usable: list[Labelled] = []
     skipped: list[str] = []
     digest = hashlib.sha256()
+    samples, waiting = [one.sample for one in images], iter(images)
     batches = load_batches(samples, preprocessing, batch_size=_BATCH, workers=_WORKERS)
-    for batch in track(batches, len(samples), "reading images"):
-        for one in batch:
+    for batch in track(batches, len(images), "reading images"):
+        for one, image in zip(batch, waiting, strict=False):
             if not isinstance(one, Loaded):
-                skipped.append(f"{one.sample.image_id}: {one.error}")
+                skipped.append(f"{image.image_id}: {one.error}")
                 continue
-            digest.update(f"{one.sample.image_id}\0{one.sample.label}\0".encode())
+            digest.update("".join(f"{text}\0" for text in (image.image_id, *image.labels)).encode())
             digest.update(one.pixels.tobytes())
-            rows[len(usable)] = one.pixels
-            usable.append(one.sample)
+            rows[len(usable)] = np.rint(one.pixels)
+            usable.append(image)
     return Pixels(
-        samples=usable,
+        images=usable,
         rows=torch.from_numpy(rows[: len(usable)]),
         sha256=digest.hexdigest(),
         skipped=tuple(skipped),
