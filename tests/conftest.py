@@ -49,6 +49,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--campaign-seed", default="0", help="seed of the campaign")
 
 
+@pytest.fixture(autouse=True)
+def _without_the_extra(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default as where the extra `imagenet` is not installed, which is quick on small networks.
+
+    Tests that are about the default with its foreground are marked `foreground`.
+    """
+    if "foreground" not in request.keywords:
+        monkeypatch.setattr("gradbox.auto.method.is_installed", lambda name: False)
+
+
 @pytest.fixture(scope="session")
 def assets() -> Path:
     """The folder with the real classifiers and photographs, where there is one."""

@@ -1,10 +1,13 @@
 """The scripts for the papers' tables run, and say what was measured and what the paper has."""
 
+import ast
 import csv
+import importlib
 import json
 import runpy
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,24 @@ from PIL import Image
 
 from gradbox.datasets import load_dataset, scenes
 from gradbox.localization import Sample
-from gradbox.models.load import SCENES, UNTRAINED, load_classifier
+from gradbox.models.load import SCENES, load_classifier
+from gradbox.models.sources import UNTRAINED
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("paper_*.py"))
 Run = Callable[..., list[dict[str, str]]]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_script_imports_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("gradbox"):
+            module = importlib.import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                is_module = (
+                    find_spec(f"{node.module}.{name}") if hasattr(module, "__path__") else None
+                )
+                assert hasattr(module, name) or is_module, f"{node.module}: {name}"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +87,7 @@ def test_each_script_of_a_table_is_run_here() -> None:
     assert SCRIPTS == ["paper_a_imagenet", "paper_a_sigma", "paper_a_voc", "paper_b"]
 
 
+@pytest.mark.slow
 def test_sigma_has_the_papers_number_beside_the_measured_one(
     run: Run, drawn: Path, tmp_path: Path
 ) -> None:
@@ -84,6 +101,7 @@ def test_sigma_has_the_papers_number_beside_the_measured_one(
         assert rows[f"`{box}`"]["supervision"] == "none"
 
 
+@pytest.mark.slow
 def test_imagenet_fits_on_one_part_and_scores_the_other(
     run: Run, drawn: Path, tmp_path: Path
 ) -> None:
@@ -110,6 +128,7 @@ def test_the_rows_of_table_1_have_the_means_that_the_paper_prints() -> None:
         assert np.mean(values) == pytest.approx(printed[name], abs=0.05)
 
 
+@pytest.mark.slow
 def test_voc_fits_on_one_split_and_scores_the_classes_of_the_other(
     run: Run, drawn: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +144,7 @@ def test_voc_fits_on_one_split_and_scores_the_classes_of_the_other(
     assert [row["the paper"] for row in rows] == ["36.9", "29.6", "33.2", ""]  # (36.9 + 29.6) / 2
 
 
+@pytest.mark.slow
 def test_paper_b_scores_both_settings_and_shows_whole_histograms(run: Run, drawn: Path) -> None:
     rows = run("paper_b", f"csv:{drawn}", "--limit", "4")
     settings = {row["setting"]: row for row in rows if "mean IoU" in row}
@@ -207,3 +227,28 @@ def test_masks_are_shown_best_first_and_what_is_left_out_counts_0(run: Run, draw
     assert shares["`dam(k=2, abstain=1)`: union of the regions"] == 0
     assert shares["`dam(k=2, abstain=1)`: box, filled"] == 0
     assert shares["true box, filled (oracle)"] > shares["`center(0.8)`, filled"] > 0
+
+
+def test_outlines_are_shown_beside_the_map_alone_on_two_halves(run: Run, drawn: Path) -> None:
+    given = ("--method", "eigencam", "--box", "mass", "--limit", "2")
+    halves = [
+        run("outlines", f"csv:{drawn}", *given, "--half", half, out=False)
+        for half in ("first", "second")
+    ]
+    names = ["true box, filled (oracle)", "its box, filled", "the map alone", "`--masks`"]
+    assert [[row["mask"] for row in rows] for rows in halves] == [names] * 2
+    true_boxes = [rows[0]["mean IoU %"] for rows in halves]
+    assert true_boxes[0] != true_boxes[1]  # other images
+
+
+@pytest.mark.slow
+def test_black_boxes_are_shown_by_their_calls_beside_the_gradient(run: Run, drawn: Path) -> None:
+    budgets = ("70", "200")
+    given = ("--same", "2", "--limit", "2", "--calls", *budgets)
+    rows = run("black_box", f"csv:{drawn}", *given, out=False)
+    assert len(rows) == 2 * (1 + 2 * len(budgets))  # two ways to a box, three methods
+    by_gradient = [row for row in rows if row["method"] == "`sensitivity`"]
+    assert [float(row["IoU with the gradient's box"]) for row in by_gradient] == [1, 1]
+    rise = {row["method"]: float(row["s/image"]) for row in rows if "rise" in row["method"]}
+    few, many = (rise[f"`rise(calls={calls})`"] for calls in budgets)
+    assert few < many  # in proportion: they come from one run

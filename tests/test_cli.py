@@ -14,22 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from commands import run
 from PIL import Image
 
-from gradbox import cli
 from gradbox.images.decode import load_rgb
-
-
-def run(*words: object) -> int:
-    """The exit code of a command, run in this process."""
-    argv = sys.argv
-    sys.argv = ["gradbox", *map(str, words)]
-    try:
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    finally:
-        sys.argv = argv
-    return int(end.value.code or 0)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -50,7 +38,7 @@ def test_locate_without_a_folder_shows_a_row_for_each_box(
     photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (photos / "broken.png").write_bytes(b"not an image")
-    assert run("locate", photos, "--model", card, "--top", "2") == 1
+    assert run("locate", photos, "--model", card, "--top", "2", "--method", "gradcam") == 1
     said = capsys.readouterr()
     head, *rows = said.out.splitlines()
     assert head.split() == [
@@ -114,7 +102,7 @@ def test_locate_ends_with_the_classes_and_the_reasons(
 ) -> None:
     for name in ("x.png", "y.png"):
         (photos / name).write_bytes(b"")
-    call = ("locate", photos, "--model", card, "--out", tmp_path / "out")
+    call = ("locate", photos, "--model", card, "--method", "gradcam", "--out", tmp_path / "out")
     assert run(*call) == 1
     said = capsys.readouterr()
     assert "boxes in 2 images" in said.out
@@ -167,7 +155,8 @@ def test_a_file_that_ends_too_early_is_no_ctrl_c(
 def test_locate_writes_one_line_an_image_in_the_stated_form(
     photos: Path, card: Path, tmp_path: Path
 ) -> None:
-    assert run("locate", photos, "--model", card, "--out", tmp_path / "out", "--pictures") == 0
+    call = ("locate", photos, "--model", card, "--method", "gradcam", "--out", tmp_path / "out")
+    assert run(*call, "--pictures") == 0
     first, second = lines(tmp_path / "out" / "predictions.jsonl")
     assert (first["image"], first["width"], first["height"]) == ("a.png", 90, 60)
     assert second["image"] == "b.jpg"
@@ -188,7 +177,7 @@ def test_locate_writes_one_line_an_image_in_the_stated_form(
 def test_labels_and_top_say_which_classes_are_located(
     photos: Path, card: Path, tmp_path: Path
 ) -> None:
-    common = ("locate", photos, "--model", card)
+    common = ("locate", photos, "--model", card, "--method", "gradcam")
     assert run(*common, "--label", "cross", "--label", "0", "--out", tmp_path / "x") == 0
     assert [row["labels"] for row in lines(tmp_path / "x" / "predictions.jsonl")] == [[2, 0]] * 2
     assert run(*common, "--top", 3, "--out", tmp_path / "y") == 0
@@ -356,16 +345,17 @@ def test_two_boxes_for_a_split_are_fitted_on_one_part_and_scored_on_the_other(
 ) -> None:
     file = tmp_path / "box.safetensors"
     common = (f"csv:{discs}", "--model", card, "--split", "0.5/0.5")
+    first = ("--method", "sensitivity")
     fitted = ("--box", "ridge(grid=4)", "--out", file)
-    assert run("fit", *common, "--part", 1, *fitted) == 0
+    assert run("fit", *common, *first, "--part", 1, *fitted) == 0
     out = tmp_path / "scores"
     used = ("--box", f"ridge({file})", "--out", out)
-    assert run("evaluate", *common, "--part", 2, *used) == 0
+    assert run("evaluate", *common, *first, "--part", 2, *used) == 0
     metrics = json.loads((out / "metrics.json").read_text())
     assert (metrics["supervision"], metrics["n_images"]) == ("12 boxes", 12)
     assert metrics["baselines"]["center(mean)"]["oracle"] is False
     capsys.readouterr()
-    assert run("evaluate", *common, "--part", 1, *used, "--overwrite") == 2
+    assert run("evaluate", *common, *first, "--part", 1, *used, "--overwrite") == 2
     assert "fitted on 12 of these images" in complaint(capsys)
     other = ("--method", "sensitivity(reduce=max)")
     assert run("evaluate", *common, "--part", 2, *used, *other, "--overwrite") == 2
@@ -435,6 +425,7 @@ def build_interrupting():
     out = tmp_path / "out"
     model = f"{card.parent}/network.py:build_interrupting"
     call = ["evaluate", f"csv:{discs}", "--model", model, "--batch-size", "5", "--out", str(out)]
+    call += ["--method", "sensitivity"]
     stopped = subprocess.run(
         [sys.executable, "-c", "from gradbox.cli import main; main()", *call],
         capture_output=True,
@@ -453,6 +444,7 @@ def build_interrupting():
     assert len((out / "images.sha256").read_text().splitlines()) == 24
 
 
+@pytest.mark.slow
 def test_scenes_are_drawn_trained_on_located_and_scored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -473,6 +465,7 @@ def test_scenes_are_drawn_trained_on_located_and_scored(
     assert metrics["baselines"]["center(0.8)"]["corloc"] < 0.25
 
 
+@pytest.mark.slow
 def test_maps_and_pictures_asked_for_later_are_added(
     discs: Path, card: Path, tmp_path: Path
 ) -> None:
@@ -542,7 +535,7 @@ def test_a_regressor_is_refused_on_maps_of_another_layer_and_says_how_it_is_used
 
 def test_boxes_and_image_labels_are_both_stamped(discs: Path, card: Path, tmp_path: Path) -> None:
     file, split = tmp_path / "box.safetensors", ("--split", "0.5/0.5")
-    common = (f"csv:{discs}", "--model", card, *split)
+    common = (f"csv:{discs}", "--model", card, *split, "--method", "sensitivity")
     assert run("fit", *common, "--part", 1, "--class-from", "truth", "--out", file) == 0
     scored = ("evaluate", *common, "--part", 2, "--out", tmp_path / "out", "--box")
     assert run(*scored, f"ridge({file})") == 0
@@ -555,10 +548,8 @@ def test_boxes_and_image_labels_are_both_stamped(discs: Path, card: Path, tmp_pa
     ("call", "said"),
     [
         (("evaluate", "--method", "dam", "--class-from", "none"), "looks for a class"),
-        (("evaluate", "--class-from", "none"), "looks for a class"),
+        (("evaluate", "--class-from", "none", "--no-foreground"), "looks for a class"),
         (("evaluate", "--box", "center(mean)"), "as in center"),
-        (("locate", "--masks"), "makes no masks"),
-        (("locate", "--method", "dam", "--box", "mass", "--masks"), "makes no masks"),
     ],
 )
 def test_a_wrong_call_is_refused_before_its_folder_is_taken(
@@ -591,3 +582,27 @@ def test_both_faces_have_the_same_defaults() -> None:
         ours, theirs = (inspect.signature(getattr(face, name)).parameters for face in faces)
         for option in ("method", "box"):
             assert ours[option].default == theirs[option].default
+
+
+@pytest.mark.slow
+def test_the_table_of_all_boxes_stands_below_the_scores(
+    discs: Path, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One disc an image: the constant box has one box each, and its recall is its hits."""
+    common = (f"csv:{discs}", "--model", card)
+    assert run("evaluate", *common, "--out", tmp_path / "one", "--box", "threshold(boxes=all)") == 0
+    said = capsys.readouterr().out
+    assert "all boxes against 24 true boxes" in said
+    runs = ("--run", "sensitivity | mass", "--run", "sensitivity(target=layer_mean) | mass")
+    assert run("compare", *common, *runs, "--out", tmp_path / "two") == 0
+    said = capsys.readouterr().out
+    table = said[said.index("all boxes against 24 true boxes") :]
+    rows = [[one.strip() for one in line.split("│")[1:-1]] for line in table.splitlines()]
+    kinds = {row[0]: row[1] for row in rows if len(row) == 7}
+    assert kinds["sensitivity | mass"] == "of its class"
+    assert kinds["sensitivity(target=layer_mean) | mass"] == "any"
+    whole = next(row for row in rows if row and row[0] == "whole")
+    known = json.loads((tmp_path / "two" / "compare.json").read_text("utf-8"))
+    found = known["baselines"]["whole"]["detection"]
+    assert whole[-1] == str(found["n_predicted_boxes"]) == "24"
+    assert whole[4:6] == [f"{100 * found[key]:.1f}" for key in ("recall30", "recall50")]

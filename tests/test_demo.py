@@ -15,6 +15,7 @@ from gradbox.results.predictions import read_predictions
 from gradbox.runs.execution import Running
 
 
+@pytest.mark.slow
 def test_the_shipped_classifier_recognizes_fresh_scenes() -> None:
     """Its log says 98 % of held-out scenes; of 90 of another seed, 90 % leaves room for chance."""
     classifier = gradbox.load_classifier(SCENES, device="cpu")
@@ -29,6 +30,7 @@ def test_the_shipped_classifier_recognizes_fresh_scenes() -> None:
     assert right >= 81
 
 
+@pytest.mark.slow
 def test_photographs_are_located_and_drawn_on_one_sheet(tmp_path: Path) -> None:
     shown = show_photographs(tmp_path, Running())
     assert (shown.recognized.n_images, shown.recognized.failures) == (7, {})
@@ -41,6 +43,7 @@ def test_photographs_are_located_and_drawn_on_one_sheet(tmp_path: Path) -> None:
         assert min(sheet.size) > 1500  # eight pictures of 984 x 360 to 984 x 520, two in a row
 
 
+@pytest.mark.slow
 def test_without_the_classifier_the_demo_says_so_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
 
 
+@pytest.mark.foreground
 def test_the_first_program_of_the_readme_prints_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,7 +59,10 @@ def test_commands_and_options_in_the_documents_exist(page: Path) -> None:
             words = line.split("#")[0].split()
             if not words or words[0] != "gradbox":
                 continue
-            known = {name for p in commands[words[1]].params for name in p.opts} | {"--help"}
+            command = commands[words[1]]
+            for group in words[2:3]:
+                command = getattr(command, "commands", {}).get(group, command)
+            known = {name for p in command.params for name in p.opts} | {"--help"}
             assert {word for word in words if word.startswith("--")} <= known, line
 
 

@@ -8,7 +8,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import gradbox
 from gradbox import registry
@@ -51,6 +53,7 @@ def run(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(ended.value.code or 0)
 
 
+@pytest.mark.slow
 def test_everything_on_the_page_by_file_on_the_command_line(
     pairs: Path, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +71,32 @@ def test_everything_on_the_page_by_file_on_the_command_line(
     assert call["class_from"] == "none"
     assert Path("out/sizes.tsv").read_text() == "object\t24.0\t32.0\n" * 3
     assert run(*words, monkeypatch=monkeypatch) == 0  # and goes on
+
+
+def test_the_network_of_another_task_on_the_page(
+    pairs: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its box has no class, by name and by value, and is the same."""
+    block = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)[0]
+    Path("card.toml").write_text(block + "[input]\nsize = [64, 64]\n")
+    segments, targets = (importlib.import_module(name) for name in ("segments", "targets"))
+    torch.manual_seed(0)
+    save_file(segments.Segments().state_dict(), "weights.safetensors")
+    words = ("locate", pairs, "--model", "card.toml", "--out", "segmented", "--method")
+    method = "sensitivity(target=targets.py:object_score)"
+    assert run(*words, method, monkeypatch=monkeypatch) == 0
+    lines = [
+        json.loads(one) for one in Path("segmented/predictions.jsonl").read_text().splitlines()
+    ]
+    network = gradbox.load_classifier("card.toml", device="cpu")
+    own = gradbox.Sensitivity(target=targets.object_score)
+    for line in lines:
+        found = gradbox.localize(pairs / line["image"], network, method=own)
+        assert line["labels"] == [None] == list(found.labels)
+        assert line["boxes"][0] == pytest.approx(found.boxes[0].tolist(), abs=0.1)
+    torch.save(torch.ones(3), "reference.pt")
+    outputs = gradbox.Outputs(torch.zeros(1, 3, 2, 2), None, {}, output=torch.tensor([[2.0, 2, 2]]))
+    assert targets.likeness(outputs).tolist() == pytest.approx([1.0])
 
 
 def test_everything_on_the_page_by_value(pairs: Path, card: Path) -> None:

@@ -55,6 +55,7 @@ def domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_run_in_the_order_of_the_document(
     domain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,7 +72,7 @@ def test_the_commands_run_in_the_order_of_the_document(
     # Half of the thirty boxed images taught the box, and the other half is scored.
     assert read("scores/metrics.json")["n_images"] == 15
     assert read("scores/run.json")["supervision"] == "none"
-    assert read("learned/run.json")["supervision"] == "15 boxes"
+    assert read("learned/run.json")["supervision"].endswith("15 boxes")
     assert set(read("scores/metrics.json")["masks"]) == {"box_filled", "true_box_filled"}
     assert len(read("compared/compare.json")["runs"]) == 5
     assert Path("compared/report.html").exists()

@@ -10,16 +10,6 @@ from gradbox.demo.photographs import PHOTOGRAPHS
 from gradbox.localization import Sample
 from gradbox.models.load import load_classifier
 
-# Drawn by hand: on the photograph under a grid of 50 pixels, each edge where the object ends, then
-# the box drawn and looked at. (xmin, ymin, xmax, ymax), exclusive. The cat is all that shows of it,
-# coffee is cup with saucer, china the tower down to the trees, flower the large blossom.
-DRAWN = {
-    "chelsea.png": (0, 0, 393, 300),
-    "coffee.png": (77, 17, 480, 389),
-    "china.jpg": (64, 29, 373, 396),
-    "flower.jpg": (168, 85, 446, 360),
-    "rocket.jpg": (302, 126, 337, 409),
-}
 CLASSES = {
     "chelsea.png": {"Egyptian cat", "tabby", "tiger cat"},
     "coffee.png": {"espresso"},
@@ -27,15 +17,17 @@ CLASSES = {
     "flower.jpg": {"daisy"},
     "rocket.jpg": {"drilling platform", "missile", "projectile", "space shuttle"},
 }
-# What the default's boxes have today; the blossom and above all the rocket are boxed far too wide.
+# What the default's boxes have today: the cup without its saucer, the rocket with some of the sky.
 AT_LEAST = {
-    "chelsea.png": 0.8,
-    "coffee.png": 0.65,
-    "china.jpg": 0.5,
-    "flower.jpg": 0.3,
-    "rocket.jpg": 0.05,
+    "chelsea.png": 0.85,
+    "coffee.png": 0.55,
+    "china.jpg": 0.8,
+    "flower.jpg": 0.85,
+    "rocket.jpg": 0.2,
 }
+pytestmark = [pytest.mark.foreground, pytest.mark.slow]
 SAMPLES = {photograph.sample.image_id: photograph.sample for photograph in PHOTOGRAPHS}
+BOXES = {photograph.sample.image_id: photograph.box for photograph in PHOTOGRAPHS}
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +41,12 @@ def found(network: gradbox.Classifier) -> dict[str, gradbox.Localization]:
     return {one.image_id: one for one in results if isinstance(one, gradbox.Localization)}
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", AT_LEAST)
 def test_class_and_box_of_each_photograph(
     name: str, found: dict[str, gradbox.Localization]
 ) -> None:
     assert found[name].names[0] in CLASSES[name]
-    overlap = iou(found[name].boxes[:1], as_boxes([DRAWN[name]]))
+    overlap = iou(found[name].boxes[:1], as_boxes([BOXES[name]]))
     assert np.max(overlap) >= AT_LEAST[name]
 
 
@@ -72,12 +64,13 @@ def test_one_image_may_be_a_file_a_picture_or_pixels(network: gradbox.Classifier
     path = SAMPLES["chelsea.png"].source
     pixels = np.asarray(Image.open(path))  # type: ignore[arg-type]
     ways = [str(path), path, Image.fromarray(pixels), pixels, lambda: pixels]
-    boxes = [gradbox.localize(way, network).boxes for way in ways]  # type: ignore[arg-type]
+    boxes = [gradbox.localize(way, network, method="sensitivity").boxes for way in ways]  # type: ignore[arg-type]
     for other in boxes[1:]:
         np.testing.assert_array_equal(other, boxes[0])
-    (many,) = gradbox.localize(pixels[None], network)
+    (many,) = gradbox.localize(pixels[None], network, method="sensitivity")
     assert isinstance(many, gradbox.Localization)
-    (sample,) = gradbox.localize([Sample(image_id="it", source=pixels)], network)
+    named = [Sample(image_id="it", source=pixels)]
+    (sample,) = gradbox.localize(named, network, method="sensitivity")
     assert sample.image_id == "it"  # type: ignore[union-attr]
 
 

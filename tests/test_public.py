@@ -11,7 +11,7 @@ import gradbox
 
 def test_names_are_sorted_and_few() -> None:
     assert gradbox.__all__ == sorted(gradbox.__all__)
-    assert len(gradbox.__all__) <= 34
+    assert len(gradbox.__all__) <= 35
 
 
 @pytest.mark.parametrize("name", gradbox.__all__)
@@ -83,10 +83,13 @@ for dataset in ("scenes:2", data.samples, None):
     say(gradbox.fit, dataset, good, out)
 say(lambda: gradbox.compare(data, good, out, runs=runs))
 say(gradbox.Classifier.wrap, name)
+say(gradbox.Classifier.from_function, name)
+say(lambda: gradbox.Classifier.from_function(len, outputs="scores"))
 sys.exit(out.exists())
 """
 
 
+@pytest.mark.slow
 def test_an_argument_of_another_type_is_refused_with_what_to_pass(tmp_path: Path) -> None:
     """In a program of its own: here the checker of the tests would refuse the types first."""
     done = subprocess.run(
@@ -101,4 +104,7 @@ def test_an_argument_of_another_type_is_refused_with_what_to_pass(tmp_path: Path
         "[classifier]",
         "'torchvision/resnet50' is no Module: a model by name is "
         "load_classifier('torchvision/resnet50')",
+        "'torchvision/resnet50' is no function from images to scores: give one that takes an array "
+        "(b, c, h, w) and returns an array (b, classes); a torch module goes to Classifier.wrap",
+        "outputs='scores': use logits or probabilities",
     ]

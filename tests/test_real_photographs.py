@@ -109,7 +109,7 @@ def test_memory_does_not_grow_with_the_number_of_images(assets: Path, tmp_path: 
         "data, card, out, limit = sys.argv[1:]\n"
         "classifier = gradbox.load_classifier(card, device='cpu')\n"
         "gradbox.evaluate(gradbox.load_dataset(data), classifier, Path(out),\n"
-        "    part=gradbox.Part(limit=int(limit)))\n"
+        "    method='sensitivity', part=gradbox.Part(limit=int(limit)))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
 

@@ -33,6 +33,7 @@ def test_what_a_terminal_could_obey_is_escaped(name: str, expected: str) -> None
     assert cell(f"[red]{name}") == f"\\[red]{expected}"
 
 
+@pytest.mark.slow
 def test_names_reach_the_terminal_escaped_and_json_whole(card: Path, tmp_path: Path) -> None:
     """In every way to print: the table, complaints, counts, and JSON, which is read back."""
     folder, names = tmp_path / "in", ["\x1b[31mred.png", "\x85next.png", "broken\x1b[0m.png"]
@@ -40,7 +41,7 @@ def test_names_reach_the_terminal_escaped_and_json_whole(card: Path, tmp_path: P
     for name in names:
         Image.new("RGB", (40, 30), "red").save(folder / name)
     (folder / names[2]).write_bytes(b"no image")
-    call = ("locate", folder, "--model", card)
+    call = ("locate", folder, "--model", card, "--method", "sensitivity")
     for words in ((), ("--out", tmp_path / "a"), ("--out", tmp_path / "b", "--json")):
         done = called(*call, *words)
         assert done.returncode == 1, done.stderr
@@ -49,6 +50,7 @@ def test_names_reach_the_terminal_escaped_and_json_whole(card: Path, tmp_path: P
     assert list(json.loads(done.stdout)["failures"]) == [names[2]]
 
 
+@pytest.mark.slow
 def test_decoders_do_not_talk_to_the_terminal(card: Path, tmp_path: Path) -> None:
     """A strip that zlib cannot read, of which libtiff tells, and a tag that Pillow warns of."""
     folder = tmp_path / "in"
@@ -61,7 +63,8 @@ def test_decoders_do_not_talk_to_the_terminal(card: Path, tmp_path: Path) -> Non
     (folder / "tag.tif").write_bytes(data[: tag + 4] + b"\xff\xff\xff\x7f" + data[tag + 8 :])
     data[1000:1010] = bytes(10)
     (folder / "strip.tif").write_bytes(data)
-    done = called("locate", folder, "--model", card, "--out", tmp_path / "out")
+    call = ("locate", folder, "--model", card, "--method", "sensitivity")
+    done = called(*call, "--out", tmp_path / "out")
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if not line.startswith("localizing")]
     assert len(said) == 1

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import gradbox
+from gradbox.reports.report import write_report
 
 OLD = Path(__file__).parent / "data" / "version_0_1"
 
@@ -50,6 +51,36 @@ def test_a_run_is_read_and_not_gone_on_with(old: Path) -> None:
     assert metrics["mean_iou"] == pytest.approx(known["mean_iou"], abs=0.02)
 
 
+def kinds(value: object, within: object) -> object:
+    """The types in a tree of JSON, of the branches that are also `within` another one."""
+    if isinstance(value, dict) and isinstance(within, dict):
+        return {key: kinds(value.get(key, "missing"), other) for key, other in within.items()}
+    return list if isinstance(value, list) else type(value)
+
+
+def test_what_metrics_said_is_said_in_the_same_place(old: Path) -> None:
+    known = json.loads((OLD / "run" / "metrics.json").read_text())
+    metrics = evaluate("new", method="sensitivity", box="threshold(0.3)")
+    assert kinds(metrics, known) == kinds(known, known)
+    assert set(metrics) - set(known) == {"calibration", "detection"}
+
+
+def test_a_report_is_made_of_metrics_that_lack_what_came_later(tmp_path: Path) -> None:
+    known = json.loads((OLD / "run" / "metrics.json").read_text())
+    write_report(
+        tmp_path / "report.html",
+        title="old",
+        runs={known["run"]: known},
+        context=known,
+        cases=[],
+        failures={},
+        facts={},
+    )
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert 'id="masks"' in text
+    assert 'id="detections"' not in text
+
+
 def test_the_same_call_gives_the_same_predictions(old: Path) -> None:
     evaluate("new", method="sensitivity", box="threshold(0.3)")
     ours, theirs = (
@@ -73,8 +104,9 @@ def test_saved_maps_are_read_and_not_gone_on_with(old: Path) -> None:
         evaluate("new", method="sensitivity", box="threshold(0.3)", running=running)
 
 
+@pytest.mark.slow
 def test_a_regressor_is_used(old: Path) -> None:
     before = json.loads((OLD / "learned" / "metrics.json").read_text())
-    metrics = evaluate("again", box="ridge(box.safetensors)")
+    metrics = evaluate("again", method="sensitivity", box="ridge(box.safetensors)")
     assert metrics["supervision"] == before["supervision"] == "16 boxes"
     assert metrics["mean_iou"] == pytest.approx(before["mean_iou"], abs=0.02)

@@ -12,6 +12,7 @@ from .estimators.untrained import Mass as Mass
 from .estimators.untrained import TopFraction as TopFraction
 from .geometry import Frame as Frame
 from .images.preprocessing import Preprocessing as Preprocessing
+from .images.reading import Reading as Reading
 from .localization import Batch as Batch
 from .localization import Localization as Localization
 from .localization import Localizer as Localizer
@@ -19,6 +20,7 @@ from .localization import Region as Region
 from .localization import Sample as Sample
 from .localization import Selection as Selection
 from .models.classifier import Classifier as Classifier
+from .models.heads import Head as Head
 from .models.load import load_classifier as load_classifier
 from .pipeline import evaluate as evaluate
 from .pipeline import localize as localize

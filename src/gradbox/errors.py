@@ -25,6 +25,10 @@ class ImageError(ValueError):
         return named
 
 
+class GradboxWarning(UserWarning):
+    """What is likely a mistake and does not stop a run: one line."""
+
+
 NOT_FINITE = "the network returned NaN or infinity"
 
 

@@ -8,6 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gradbox.errors import UsageError
+
+
+def check_new_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse, before long work, a file that could not be written at its end; makes its folder.
+
+    Raises:
+        UsageError: a folder, a file that is there and not to be overwritten, or no place to write.
+    """
+    if path.is_dir():
+        example = path / "learned.safetensors"
+        raise UsageError(f"{path} is a folder: --out takes a file, as in {example}")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} is there already: give another --out, or --overwrite")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}): give another") from error
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:

@@ -1,12 +1,18 @@
 """A function that a user names as `path/file.py:function`; loading it runs the file."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gradbox.errors import UsageError, nearest
+
+
+def is_function(spec: str) -> bool:
+    """Whether a text names a function in a file, `path/file.py:function`."""
+    return spec.rpartition(":")[0].endswith(".py")
 
 
 def load_function(spec: str, root: Path = Path()) -> Callable[..., Any]:
@@ -17,7 +23,7 @@ def load_function(spec: str, root: Path = Path()) -> Callable[..., Any]:
     """
     file, _, name = spec.rpartition(":")
     path = root / file
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{path}: no such file; a function is named as path/file.py:function")
     module_spec = importlib.util.spec_from_file_location(f"gradbox_user_{path.stem}", path)
     assert module_spec is not None

@@ -1,12 +1,13 @@
 """The one place where coordinates change frame: original image <-> network input."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gradbox.boxes import Boxes, clip
+from gradbox.boxes import Box, Boxes, clip
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -104,6 +105,14 @@ class Frame:
         x = (np.arange(width) + 0.5) * scale_x - left
         seen = np.outer((y >= 0) & (y <= self.input[0]), (x >= 0) & (x <= self.input[1]))
         return np.where(seen, out, np.float32(0.0))
+
+
+def filled_box(box: Box, size: Size) -> Mask:
+    """The mask, of `size` (h, w), of the pixels whose centre lies in a half-open box."""
+    x0, y0, x1, y1 = (ceil(edge - 0.5) for edge in clip(box[None], *size)[0])
+    mask = np.zeros(size, dtype=bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
 
 
 def _corner(have: int, want: int) -> int:

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL.Image import Image
 
 from gradbox.boxes import Box, Boxes, as_boxes
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 RGB = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "h w c"] | Float32[np.ndarray, "h w c"]
+"""An image with the channels that a network takes, in 0..255; three are RGB."""
 ImageSource = str | Path | Image | np.ndarray | Callable[[], np.ndarray]
-"""A file, a Pillow image, an (h, w), (h, w, 3) or (h, w, 4) array of uint8 or uint16, or a function
-that makes one."""
+"""A file, a Pillow image, an array (h, w) or (h, w, c), or a function that makes one."""
 Point = tuple[float, float]
 """(x, y) in pixels of the original image; the middle of pixel i is i + 0.5."""
 ClassFrom = Literal["truth", "predicted", "none"]
@@ -68,18 +69,32 @@ class Sample:
 class Selection:
     """Which classes are located where none is given: the best `top`, and all near the best.
 
-    `near_top` R adds every class with a probability of at least R times the best one's. `top=0`
-    means no class at all: the head of the network is not run where the method can do without.
+    `near_top` R adds every class with a probability of at least R times the best one's. `above`
+    takes instead of them all those with at least this probability, or with the threshold that the
+    classifier has for each; an image may have none. `top=0` means no class at all: the head of the
+    network is not run where the method can do without.
     """
 
     top: int = 1
     near_top: float | None = None
+    above: float | Literal["thresholds"] | None = None
 
     def __post_init__(self) -> None:
         if self.top < 0:
             raise UsageError(f"top={self.top}: a number of classes is 0 or more")
         if self.near_top is not None and not 0 < self.near_top <= 1:
             raise UsageError(f"near_top={self.near_top}: a share, 0 < R <= 1")
+        if self.above is None:
+            return
+        if self.above != "thresholds" and not 0 < self.above < 1:
+            raise UsageError(f"above={self.above}: a probability, 0 < P < 1, or thresholds")
+        if self.top != 1 or self.near_top is not None:
+            raise UsageError("above takes all classes that are there: leave out top and near_top")
+
+    @property
+    def least(self) -> float | None:
+        """The probability that `above` says for all classes, if it does."""
+        return None if self.above == "thresholds" else self.above
 
     @classmethod
     def usual(cls, class_from: ClassFrom) -> "Selection":
@@ -129,12 +144,12 @@ class Resizer(Protocol):
     """Brings an image, or one box of it, to input size: `images.preprocessing.Preprocessing`."""
 
     def resized(
-        self, rgb: RGB, region: Box | None = None, original: Size | None = None
+        self, image: Pixels, region: Box | None = None, original: Size | None = None
     ) -> tuple[np.ndarray, Frame]:
-        """The pixels (3, h, w), still uint8 RGB, and how they came about.
+        """The pixels (c, h, w), in 0..255, and how they came about.
 
-        `original` is the size of the original, in whose pixels the box is, where `rgb` is a smaller
-        copy.
+        `original` is the size of the original, in whose pixels the box is, where `image` is a
+        smaller copy.
         """
         ...
 
@@ -143,10 +158,12 @@ class Resizer(Protocol):
 class Batch:
     """Images ready for the network, with the frames that lead back to the originals.
 
-    `pixels` is (b, 3, h, w) uint8 RGB at input size, not yet normalized. `labels` gives the class
-    indices to locate in each image, main class first; None leaves them to `selection`. `originals`
-    are the decoded images, (H, W, 3) uint8 RGB each, where the method has said that it needs them;
-    of an image of more than 67 million pixels, a smaller copy.
+    `pixels` is (b, c, h, w) in 0..255 at input size, not yet normalized; three channels are RGB.
+    `labels` gives the class indices to locate in each image, main class first; None leaves them to
+    `selection`. `originals` are the decoded images, (H, W, c) each, where the method has said
+    that it needs them; of an image of more than 67 million pixels, a smaller copy. `regions` are
+    the parts of the originals that the pixels show, a box (4,) in original pixels each, where they
+    do not show all.
     `memo` belongs to the pixels: batches that only ask for other classes share it.
     """
 
@@ -156,6 +173,7 @@ class Batch:
     labels: tuple[tuple[int, ...] | None, ...]
     selection: Selection = Selection()
     originals: tuple[np.ndarray, ...] = ()
+    regions: tuple[Box, ...] | None = None
     memo: Memo = field(default_factory=Memo, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -175,16 +193,40 @@ class Batch:
         """The same pixels, asked for other classes."""
         return replace(self, labels=tuple(labels), selection=selection or self.selection)
 
+    def only(self, indices: Sequence[int]) -> "Batch":
+        """These images of it, in this order."""
+
+        def some(values: Sequence[T]) -> tuple[T, ...]:
+            return tuple(values[i] for i in indices)
+
+        return replace(
+            self,
+            image_ids=some(self.image_ids),
+            pixels=self.pixels[list(indices)],
+            frames=some(self.frames),
+            labels=some(self.labels),
+            originals=some(self.originals) if self.originals else (),
+            regions=self.regions and some(self.regions),
+            memo=Memo(),
+        )
+
     def mirrored(self) -> "Batch":
-        """Left and right exchanged; the frames stay, so maps have to be turned back."""
-        return replace(self, pixels=self.pixels.flip(3), memo=Memo())
+        """Left and right exchanged, also in the originals; the frames stay: turn maps back."""
+        regions = self.regions and tuple(
+            np.array([frame.original[1] - xmax, ymin, frame.original[1] - xmin, ymax])
+            for (xmin, ymin, xmax, ymax), frame in zip(self.regions, self.frames, strict=True)
+        )
+        originals = tuple(np.ascontiguousarray(image[:, ::-1]) for image in self.originals)
+        pixels = self.pixels.flip(3)
+        return replace(self, pixels=pixels, originals=originals, regions=regions, memo=Memo())
 
     def view(self, resizer: Resizer, regions: Sequence[Box] | None = None) -> "Batch":
         """The same originals at another size, another preprocessing, or one region of each.
 
         Args:
             resizer: for instance a `Preprocessing`.
-            regions: one box (4,) in original pixels for each image, which then fills the input.
+            regions: one box (4,) in original pixels for each image, which then fills the input;
+                without them the regions of this batch.
 
         Raises:
             ValueError: the originals were not kept: the method has to say `needs_originals`.
@@ -193,25 +235,28 @@ class Batch:
 
         if len(self.originals) != len(self):
             raise ValueError("the originals were not kept: the method says needs_originals = True")
-        boxes = [None] * len(self) if regions is None else regions
+        regions = self.regions if regions is None else tuple(regions)
+        boxes = regions or [None] * len(self)
         pairs = [
-            resizer.resized(rgb, box, frame.original)
-            for rgb, box, frame in zip(self.originals, boxes, self.frames, strict=True)
+            resizer.resized(image, box, frame.original)
+            for image, box, frame in zip(self.originals, boxes, self.frames, strict=True)
         ]
         return replace(
             self,
             pixels=torch.from_numpy(np.stack([pixels for pixels, _ in pairs])),
             frames=tuple(frame for _, frame in pairs),
+            regions=regions,
             memo=Memo(),
         )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Region:
-    """One part that a box was made of, and a proposal for a detector.
+    """One part that a box could be made of, and a proposal for a detector.
 
     `box` (4,) is in original pixels; `heatmap` (h, w) and `mask` (h, w) lie over the input and are
-    kept for pictures only. `chosen` says whether the final box is made of it.
+    kept for pictures only. `chosen` says whether the final box is made of it. Scores are comparable
+    within an image.
     """
 
     box: Float[np.ndarray, "4"]
@@ -231,7 +276,8 @@ class Localization:
     is known, `label_scores` the probability of that class in [0, 1] (1.0 where no class was asked
     for), `scores` how much the method trusts the box, and, if there are heat maps, `peaks` where
     its map is highest (None for a map of zeros; for a further box of the same map, where it is
-    highest inside the box). `top_labels` are the five most probable classes, best first, empty
+    highest inside the box) and `map_shares` the share of its map's total inside, in [0, 1], where
+    `scores` are something else. `top_labels` are the five most probable classes, best first, empty
     where the head was not run. `heatmap` (h, w), of any size, lies over the network input, `mask`
     (H, W) over the original image; both belong to the main box, the heat map without one to the
     first class.
@@ -245,6 +291,7 @@ class Localization:
     scores: tuple[float, ...]
     names: tuple[str | None, ...] = ()
     peaks: tuple[Point | None, ...] = ()
+    map_shares: tuple[float, ...] = ()
     top_labels: tuple[int, ...] = ()
     blank: bool = False
     heatmap: Float[np.ndarray, "h w"] | None = None
@@ -257,7 +304,8 @@ class Localization:
             raise ValueError(
                 f"{self.image_id}: {counts} boxes, labels, label scores and scores: one each a box"
             )
-        for kind, given in (("names", self.names), ("peaks", self.peaks)):
+        for kind in ("names", "peaks", "map_shares"):
+            given = getattr(self, kind)
             if len(given) not in (0, len(self.boxes)):
                 raise ValueError(
                     f"{self.image_id}: {len(given)} {kind}, {len(self.boxes)} boxes: one each a box"
@@ -279,6 +327,16 @@ class Localizer(Protocol):
     def localize(self, batch: Batch, *, details: bool = False) -> Sequence[Found]:
         """One `Localization` for each image, in order; an `ImageError` where it cannot be done.
 
-        `details` also fills `heatmap`, `mask` and `regions`.
+        `details` also fills `heatmap` and `mask`, and the regions' own.
         """
+        ...
+
+
+@runtime_checkable
+class HasRegions(Protocol):
+    """A localizer or map maker that says whether its answers have `regions`."""
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether they do, also where no details are asked for."""
         ...

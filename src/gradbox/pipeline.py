@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypedDict, Unpack, overload
@@ -28,13 +28,13 @@ from gradbox.localization import (
     Selection,
 )
 from gradbox.methods import DEFAULT_METHOD, ReadyMethod, ready, rebuilt
-from gradbox.models.classifier import Classifier
+from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.models.load import load_classifier
 from gradbox.results.run_folder import open_run
 from gradbox.runs.evaluation import Part, Protocol, prepare
 from gradbox.runs.execution import Job, Report, Running, finish, report_of, run
 from gradbox.runs.fitting import fit
-from gradbox.runs.plan import Plan, chunks
+from gradbox.runs.plan import Plan, chunks, settled
 
 __all__ = ["evaluate", "fit", "localize", "locate"]
 
@@ -44,9 +44,12 @@ class _Options(TypedDict, total=False):
     box: Any
     labels: Sequence[str]
     selection: Selection | None
+    min_score: float | None
+    proposals: int | None
     batch_size: int
     workers: int
     details: bool
+    masks: bool
 
 
 @overload
@@ -68,12 +71,15 @@ def localize(
     classifier: Classifier | None = None,
     *,
     method: Any = DEFAULT_METHOD,
-    box: Any = None,
+    box: Any = "auto",
     labels: Sequence[str] = (),
     selection: Selection | None = None,
+    min_score: float | None = None,
+    proposals: int | None = None,
     batch_size: int = 16,
     workers: int = WORKERS,
     details: bool = False,
+    masks: bool = False,
 ) -> Localization | Iterator[Found]:
     """Localize one image, or any number in order; the same job as `locate`, without files.
 
@@ -88,9 +94,15 @@ def localize(
             `Mass(trim=0.02)` or a `BoxEstimator` of your own.
         labels: classes to locate, by name, wnid or index; none means the recognized one.
         selection: which classes where none is given; the default follows the method.
+        min_score: leave out boxes with a score below it, in [0, 1], so that an image may have none;
+            for methods whose scores are probabilities of an IoU above 0.5.
+        proposals: give each localization this many scored `regions`, best first: those of the
+            method, or of its maps.
         batch_size: images in one pass; it does not change the result.
         workers: threads that decode images.
-        details: also give each localization its heat map, mask and regions.
+        details: also give each localization its heat map, the mask that `dam` has, and those of its
+            regions.
+        masks: details with the mask of every method's main box, made of heat map and image.
 
     Returns:
         Of one image its `Localization`. Of several an iterator that gives an `ImageError` in the
@@ -101,15 +113,21 @@ def localize(
         UsageError: the call is wrong.
     """
     classifier = classifier or load_classifier()
+    check_classifier(classifier)
     alone, several = _one_or_many(sources)
+    samples: Iterable[Sample] = map(_sample, count(), several)
+    if classifier.preprocessing.reading.is_of_dataset:
+        samples = known = list(samples)
+        classifier = settled(classifier, lambda: known)
     plan = _plan(
-        map(_sample, count(), several),
+        samples,
         classifier,
-        ready(method, box, classifier),
+        ready(method, box, classifier, masks=masks, proposals=proposals),
         labels,
         selection,
+        min_score,
     )
-    done = chunks([plan], batch_size=batch_size, workers=workers, details=details)
+    done = chunks([plan], batch_size=batch_size, workers=workers, details=details or masks)
     results = (
         _named(found, one.sample)
         for chunk in done
@@ -129,47 +147,48 @@ def locate(
     out: Path,
     *,
     method: Any = DEFAULT_METHOD,
-    box: Any = None,
+    box: Any = "auto",
     labels: Sequence[str] = (),
     selection: Selection | None = None,
+    min_score: float | None = None,
+    proposals: int | None = None,
     running: Running | None = None,
 ) -> Report:
     """Localize images into a folder: `run.json`, `predictions.jsonl` and what `running` asks for.
 
-    The same call into the same folder goes on where an interrupted one stopped.
+    The same call into the same folder goes on where an interrupted one stopped. Boxes with a score
+    below `min_score` are left out, see `localize`; `proposals` keeps so many scored regions of each
+    image.
 
     Raises:
         UsageError: the call is wrong, or `out` holds something else.
     """
     running = running or Running()
-    chosen = ready(method, box, classifier)
-    if running.masks and chosen.box is not None:
-        raise UsageError(
-            f"{chosen.text} with a box makes no masks to write: use dam without a box, or leave "
-            "the masks out"
-        )
+    classifier = settled(classifier, lambda: samples)
+    chosen = ready(method, box, classifier, masks=running.masks, proposals=proposals)
     check_formats(running.formats, [sample.image_id for sample in samples])
-    plan = _plan(samples, classifier, chosen, labels, selection)
+    plan = _plan(samples, classifier, chosen, labels, selection, min_score)
     call = {
         "command": "locate",
+        "masks": running.masks,
         **plan.about,
         "labels": list(labels),
         "top": plan.selection.top,
         "near_top": plan.selection.near_top,
-        "masks": running.masks,
+        "above": plan.selection.above,
     }
-    about = {"supervision": chosen.supervision(given_labels=bool(labels))}
+    about = chosen.stamps(given_labels=bool(labels))
     with open_run(
         out,
         call,
         about,
         overwrite=running.overwrite,
         rebuilt=rebuilt,
-        resumable=chosen.is_comparable,
+        resumable=plan.is_comparable,
     ) as folder:
         (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
         finish(folder, plan, running, seconds)
-        return report_of(folder, out, folder.results())
+        return report_of(folder, out, folder.results(), is_calibrated=chosen.is_calibrated)
 
 
 def evaluate(
@@ -178,34 +197,49 @@ def evaluate(
     out: Path,
     *,
     method: Any = DEFAULT_METHOD,
-    box: Any = None,
+    box: Any = "auto",
     class_from: ClassFrom | None = None,
     part: Part | None = None,
     strict: bool = True,
+    min_score: float | None = None,
+    proposals: int | None = None,
     running: Running | None = None,
 ) -> Report:
     """Localize a data set and score it: `locate`'s files, `metrics.json` and `report.html`.
 
     The scored unit is an (image, class) pair for `class_from` `truth`, else an image, and any true
     box of the unit counts. Images without a box are left out. The constant baselines are scored on
-    the same units. Where images have true masks, masks and filled boxes are scored, too.
+    the same units. Where images have true masks, masks and filled boxes are scored, too. Boxes with
+    a score below `min_score` are left out, see `localize`; a unit without a box is a miss. The best
+    `proposals` of each image are kept and scored by their recall where they are asked for.
 
     Raises:
         UsageError: the call is wrong; a class that the classifier does not know (for `truth`); a
             regressor that was fitted on an image that is scored.
     """
     started = perf_counter()
-    protocol = Protocol(dataset=dataset, part=part or Part(), class_from=class_from, strict=strict)
-    running = protocol.run_by(running or Running())
-    evaluation = prepare(protocol, ready(method, box, classifier), classifier)
+    running = running or Running()
+    protocol = Protocol(
+        dataset=dataset,
+        part=part or Part(),
+        class_from=class_from,
+        strict=strict,
+        min_score=min_score,
+        masks=running.masks,
+        proposals=proposals,
+    )
+    running = protocol.run_by(running)
+    classifier = settled(classifier, lambda: protocol.selected)
+    evaluation = prepare(protocol, protocol.ready(method, box, classifier), classifier)
     check_formats(running.formats, [sample.image_id for sample in evaluation.samples])
     with evaluation.open(out, overwrite=running.overwrite) as folder:
         job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
         (seconds,) = run([job], running, with_truth=True)
         finish(folder, evaluation.plan, running, seconds)
         found = dict(folder.results())
-        report, scores = report_of(folder, out, found.items()), evaluation.score(found)
-        name = evaluation.plan.method.name(method, box)
+        chosen, scores = evaluation.plan.method, evaluation.score(found)
+        report = report_of(folder, out, found.items(), is_calibrated=chosen.is_calibrated)
+        name = chosen.name(method, box)
         metrics = {
             "run": name,
             **evaluation.metrics(scores, found, folder),
@@ -260,13 +294,20 @@ def _plan(
     method: ReadyMethod,
     labels: Sequence[str],
     selection: Selection | None,
+    min_score: float | None,
 ) -> Plan:
     if labels and selection is not None:
         raise UsageError(
             "--label names the classes and --top or --near-top selects them: leave out one"
         )
-    indices = tuple(dict.fromkeys(classifier.class_index(text) for text in labels)) or None
-    chosen = selection or Selection.usual(method.class_from)
+    named = chain.from_iterable(classifier.class_indices(text) for text in labels)
+    indices = tuple(dict.fromkeys(named)) or None
+    chosen = selection or classifier.usual_selection(method.class_from)
+    if not classifier.has_classes and (indices or chosen.top):
+        raise UsageError(
+            f"the outputs of {classifier.name} are no classes (head = none): leave out which are "
+            "located, and use a target of your own, target=layer_mean or 'eigencam'"
+        )
     if classifier.class_names:  # else the first batch tells
         check_top(chosen, len(classifier.class_names))
     return Plan(
@@ -276,4 +317,5 @@ def _plan(
         labels_of=lambda _: indices,
         selection=chosen,
         labels=indices or (),
+        min_score=min_score,
     )

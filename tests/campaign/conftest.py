@@ -5,9 +5,14 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import gradbox
+from gradbox.datasets.scenes import write
+from gradbox.models.load import SCENES, load_classifier
 
 COLUMNS = ("kind", "tried", "failed", "worst s", "memory MB")
 
@@ -22,6 +27,20 @@ def scale(request: pytest.FixtureRequest) -> float:
 def rng(request: pytest.FixtureRequest) -> random.Random:
     """Chance with the seed of the campaign, another one for each test."""
     return random.Random(f"{request.config.getoption('--campaign-seed')} {request.node.name}")
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `csv:` data set of small scenes."""
+    folder = tmp_path_factory.mktemp("campaign") / "scenes"
+    write(folder, 12, seed=3, size=(64, 64))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def network() -> gradbox.Classifier:
+    """The classifier of scenes, on the CPU."""
+    return load_classifier(SCENES, device="cpu")
 
 
 class Tally:

@@ -1,9 +1,8 @@
-"""Damaged images, data sets, cards, weights and regressors: one clear error, or a result."""
+"""Damaged images, cards, weights and regressors: one clear error, or a result."""
 
 import io
 import os
 import random
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ from PIL import Image
 
 import gradbox
 from gradbox.datasets import load_dataset
-from gradbox.datasets.scenes import write
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.decode import load_rgb
-from gradbox.models.load import SCENES, load_classifier
+from gradbox.models.load import load_classifier
 from gradbox.models.weights import read_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
@@ -57,56 +55,17 @@ def test_images(tally: Any, rng: random.Random, scale: float, tmp_path: Path) ->
                     assert rgb.shape[2] == 3
 
 
-@pytest.fixture(scope="module")
-def layouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three scenes as csv:, and the same boxes in the formats that gradbox reads."""
-    root = tmp_path_factory.mktemp("layouts")
-    write(root / "csv", 3, seed=0, size=(64, 64))
-    return root
-
-
-def test_data_sets(
-    tally: Any, rng: random.Random, scale: float, layouts: Path, tmp_path: Path
-) -> None:
-    classifier = load_classifier(SCENES, device="cpu")
-    made = tmp_path / "made"
-    samples = load_dataset(f"csv:{layouts / 'csv'}").samples
-    running = gradbox.Running(formats=("coco", "voc", "csv"))
-    gradbox.locate(samples, classifier, made, running=running)
-    (tmp_path / "coco").mkdir()
-    shutil.copy(made / "coco.json", tmp_path / "coco" / "boxes.json")
-    images = layouts / "csv" / "images"
-    kinds = {
-        "csv": (layouts / "csv", "boxes.csv", "csv:{}"),
-        "coco": (tmp_path / "coco", "boxes.json", f"coco:{images}@{{}}/boxes.json"),
-    }
-    for kind, (source, name, text) in kinds.items():
-        found = tally(f"data set {kind}")
-        content = (source / name).read_bytes()
-        for i in range(round(100 * scale)):
-            folder = tmp_path / "damaged"
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(source, folder)
-            (folder / name).write_bytes(damaged(content, rng))
-            with found.one(f"{kind} {i}"):
-                try:
-                    dataset = load_dataset(text.format(folder))
-                    gradbox.evaluate(dataset, classifier, tmp_path / "out", running=_anew())
-                except UsageError as error:
-                    assert len(str(error).splitlines()) == 1
-
-
-def _anew() -> gradbox.Running:
-    return gradbox.Running(overwrite=True)
-
-
 def test_cards_weights_and_regressors(
-    tally: Any, rng: random.Random, scale: float, card: Path, layouts: Path, tmp_path: Path
+    tally: Any,
+    rng: random.Random,
+    scale: float,
+    card: Path,
+    network: gradbox.Classifier,
+    tmp_path: Path,
 ) -> None:
-    classifier = load_classifier(SCENES, device="cpu")
     box = tmp_path / "box.safetensors"
     scenes = load_dataset("scenes:12,size=48")
-    gradbox.fit(scenes, classifier, box, box="ridge(grid=4, folds=2)")
+    gradbox.fit(scenes, network, box, box="ridge(grid=4, folds=2)")
     weights = Path(gradbox.__file__).parent / "models/data/scenes_small"
     kinds = {
         "card": (card, lambda path: load_classifier(str(path), device="cpu")),

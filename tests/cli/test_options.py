@@ -41,7 +41,10 @@ def complaint(
         (("--label", "disc", "--top", 2), "leave out one"),
         (("--label", "disc", "--near-top", 0.5), "leave out one"),
         (("--top", 4), "top=4: the network has 3 classes"),
-        (("--layer", "1"), "--layer 1: sensitivity would not look into it"),
+        (
+            ("--layer", "1", "--method", "sensitivity"),
+            "--layer 1: sensitivity would not look into it",
+        ),
         (("--layer", "1", "--method", "dam(layer='3')"), "--layer 1: dam(layer='3') would not"),
         (("--layer", "9"), "has no layer '9'"),
         (("--layer", "9", "--method", "dam"), "has no layer '9'"),

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gradbox.datasets import load_dataset
-from gradbox.errors import UsageError
+from gradbox.errors import ImageError, UsageError
 
 ALBATROSS, AUKLET = "001.Black_footed_Albatross", "002.Crested_Auklet"
 
@@ -58,6 +58,7 @@ def test_a_mask_is_what_three_of_five_people_marked(place, cub, photo):
         ("bounding_boxes.txt", "1 6 2 25 20\n2 0 0 40 30\n", "has no line 3"),
         ("image_class_labels.txt", "1 1\n2 2\n", "has no line 3"),
         ("classes.txt", "1 x\n", "has no line 2"),
+        ("images.txt", "1\n2 a.jpg\n3 b.jpg\n", "has no line 1, or nothing in it"),
         ("train_test_split.txt", "1 0\n", "has no line 2"),
         ("bounding_boxes.txt", "1 6 2 25\n", "image 1 has 3 numbers; write x y width height"),
         ("bounding_boxes.txt", "1 6 2 25 wide\n", "image 1: 'wide' is not a finite number"),
@@ -83,3 +84,11 @@ def test_an_unknown_part_or_a_missing_table_is_named(cub):
     (cub / "CUB_200_2011" / "images.txt").unlink()
     with pytest.raises(UsageError, match=r"there is no file .*images\.txt"):
         load_dataset(f"cub:{cub}")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_a_mask_that_cannot_be_read_is_an_error_of_the_image(content, cub, text):
+    path = text(f"segmentations/{ALBATROSS}/a.png", "")
+    path.write_bytes(content)
+    with pytest.raises(ImageError):
+        load_dataset(f"cub:{cub}").samples[0].mask()

@@ -1,5 +1,7 @@
 """The text of a data set, and what all layouts promise."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -132,3 +134,17 @@ def test_folder_takes_the_class_from_the_first_folder(photo, tmp_path):
 def test_folder_without_images_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="no image in the folder"):
         load_dataset(f"folder:{tmp_path}")
+
+
+def test_bytes_that_are_no_utf_8_are_written_out_and_the_file_is_found(photo, text, tmp_path):
+    name = os.fsdecode(b"\xff.png")
+    for folder in ("images", "masks"):
+        photo(f"{folder}/{name}")
+    text("boxes.csv", "image,width,height,class,xmin,ymin,xmax,ymax\n\\xff.png,40,30,a,1,2,3,4\n")
+    (sample,) = load_dataset(f"csv:{tmp_path}").samples
+    assert (sample.image_id, sample.boxes.tolist()) == (r"\xff.png", [[1, 2, 3, 4]])
+    assert sample.source == tmp_path / "images" / name
+    assert sample.mask == tmp_path / "masks" / name
+    of_folder = load_dataset(f"folder:{tmp_path}").samples
+    assert [s.image_id for s in of_folder] == [r"images/\xff.png", r"masks/\xff.png"]
+    assert all(s.source.is_file() for s in of_folder)

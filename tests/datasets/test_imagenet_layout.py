@@ -1,5 +1,7 @@
 """`imagenet:DIR@val|loc|folders` on tiny folders in the official layouts."""
 
+import os
+
 import pytest
 
 from gradbox.datasets import load_dataset
@@ -131,3 +133,23 @@ def test_a_missing_solution_file_is_named(val):
     (val / "LOC_val_solution.csv").unlink()
     with pytest.raises(UsageError, match=r"there is no file .*LOC_val_solution\.csv"):
         load_dataset(f"imagenet:{val}@loc")
+
+
+def test_folders_do_not_wait_for_what_a_pipe_would_say(xml, tmp_path):
+    (tmp_path / "n01440764").mkdir()
+    os.mkfifo(tmp_path / "n01440764/a.JPEG")
+    xml("Annotation/n01440764/a.xml", ("n01440764", 1, 2, 3, 4))
+    assert load_dataset(f"imagenet:{tmp_path}@folders").samples[0].boxes.tolist() == [[1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("part", ["val", "loc"])
+def test_a_name_that_is_no_utf_8_keeps_its_image_and_boxes(part, val):
+    old, new = (os.fsdecode(name) for name in (FIRST.encode(), b"\xff"))
+    (val / IMAGES / f"{old}.JPEG").rename(val / IMAGES / f"{new}.JPEG")
+    (val / BOXES / f"{old}.xml").rename(val / BOXES / f"{new}.xml")
+    table = val / "LOC_val_solution.csv"
+    table.write_text(table.read_text().replace(FIRST, r"\xff"))  # as an image id has it
+    dataset = load_dataset(f"imagenet:{val}@{part}")
+    assert dataset.problems == ()
+    assert facts(dataset)[1] == (r"\xff.JPEG", *EXPECTED[0][1:])
+    assert dataset.samples[1].source.is_file()

@@ -106,3 +106,23 @@ def test_missing_annotations_and_images_are_problems(devkit):
         "1 of 2 images listed, but there is no such file, such as 000002.jpg",
         "1 of 2 images without boxes, such as 000001.jpg",
     )
+
+
+def test_a_name_may_hold_what_only_split_takes_for_a_blank(devkit):
+    # A list parts its columns by blanks; U+0085, a vertical tab and U+2028 are none.
+    base, name = next(devkit.rglob("VOC2007")), "a\x85b\x0bc\u2028d"
+    for path in (base / "JPEGImages/000001.jpg", base / "Annotations/000001.xml"):
+        path.rename(path.with_stem(name))
+    (base / "ImageSets/Main/test.txt").write_text(f"{name}\t-1\n\n 000002\r\n", "utf-8")
+    dataset = load_dataset(f"voc:{devkit}@2007/test")
+    assert [s.image_id for s in dataset.samples] == ["000002.jpg", f"{name}.jpg"]
+    assert dataset.problems == ()
+
+
+def test_a_name_too_long_for_a_file_is_a_missing_one(devkit):
+    next(devkit.rglob("test.txt")).write_text("x" * 5000)
+    assert "no such file" in load_dataset(f"voc:{devkit}@2007/test").problems[0]
+    with pytest.raises(UsageError, match=r"there is no split .*xxx"):
+        load_dataset(f"voc:{devkit}@2007/{'x' * 5000}")
+    with pytest.raises(UsageError, match=r"there is no folder .*VOCxxx"):
+        load_dataset(f"voc:{devkit}@{'x' * 5000}/test")

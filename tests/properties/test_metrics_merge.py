@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradbox.scores.boxes import Scores, Unit
-from gradbox.scores.masks import MaskScores, Overlap
+from gradbox.scores.masks import MaskScore, MaskScores
 from gradbox.scores.run_masks import summary
 from gradbox.scores.wsol.protocol import MAX_BOX_ACC_V2, BoxAccuracy, PixelAveragePrecision
 
@@ -54,7 +54,7 @@ def test_mask_scores_merge_and_in_any_order_have_the_same_intervals(
 ) -> None:
     def scored(part: list[int]) -> MaskScores:
         pairs = [(seed, np.random.default_rng(seed).random((2, 4, 5)) < 0.5) for seed in part]
-        return MaskScores.of((f"{seed}.png", Overlap.of(*pair)) for seed, pair in pairs)
+        return MaskScores.of(MaskScore.of(f"{seed}.png", *pair) for seed, pair in pairs)
 
     assert scored(seeds[:cut]) + scored(seeds[cut:]) == scored(seeds)
     assert summary(scored(seeds[cut:]) + scored(seeds[:cut])) == summary(scored(seeds))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gradbox import cli
-from gradbox.attribution.sensitivity import SensitivityMaps
+from gradbox.attribution.class_maps import ClassMaps
 from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 from gradbox.estimators.learned import Regressor
@@ -23,6 +23,8 @@ from gradbox.pipeline import evaluate
 from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part
 from gradbox.runs.execution import Report, Running
+
+pytestmark = pytest.mark.slow
 
 MASS, TOP = "sensitivity | mass", "sensitivity | top_fraction(0.2, sigma=4)"
 HALVES = Part(shares=(0.5, 0.5), number=2)
@@ -45,13 +47,13 @@ def run(discs: Path, network: Classifier, out: Path, runs: Sequence[str], **how:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The images of each batch that maps are made of, the gallery left out."""
     made: list[tuple[str, ...]] = []
-    inner = SensitivityMaps.maps
+    inner = ClassMaps.maps
 
-    def counted(self: SensitivityMaps, batch: Batch) -> Any:
+    def counted(self: ClassMaps, batch: Batch) -> Any:
         made.append(batch.image_ids)
         return inner(self, batch)
 
-    monkeypatch.setattr(SensitivityMaps, "maps", counted)
+    monkeypatch.setattr(ClassMaps, "maps", counted)
     monkeypatch.setattr("gradbox.runs.comparison.gallery", lambda *_: [])
     return made
 
@@ -68,9 +70,18 @@ def test_each_run_is_what_evaluate_gives(discs: Path, network: Classifier, tmp_p
         folder = tmp_path / "all" / rows[text]["folder"]
         for name in ("predictions.jsonl", "images.sha256"):
             assert (folder / name).read_bytes() == (alone / name).read_bytes()
-        for key in ("corloc", "corloc_interval", "mean_iou", "pointing_game", "supervision"):
+        for key in (
+            "corloc",
+            "corloc_interval",
+            "mean_iou",
+            "pointing_game",
+            "supervision",
+            "detection",
+        ):
             assert rows[text][key] == report.metrics[key]
         assert table(tmp_path / "all")["baselines"].keys() == report.metrics["baselines"].keys()
+        # the attention map looks for no class, the others for the recognized one: disc is known
+        assert rows[text]["detection"]["by_class"] is (text != attention)
 
 
 def test_best_first_with_differences_to_it(
@@ -123,10 +134,12 @@ def test_a_box_is_learned_on_the_other_part(
     rows = {row["run"]: row for row in table(out)["runs"]}
     learned = rows["sensitivity | ridge(grid=4)"]
     assert (learned["supervision"], rows[MASS]["supervision"]) == ("12 boxes", "none")
+    assert learned["detection"]["n_predicted_boxes"] == 12  # a learned box is one each image
     (file,) = (out / "boxes").glob("*.safetensors")
     scored = (out / learned["folder"] / "images.sha256").read_text("utf-8").split()[::2]
     assert len(scored) == 12
-    assert not Regressor.load(file).trained_on(scored)
+    seen = Regressor.load(file).seen
+    assert not any(seen.has("", digest) for digest in scored)
     assert table(out)["baselines"]["center(mean)"]["oracle"] is False
 
 
@@ -212,6 +225,7 @@ def scenes(out: Path, runs: Sequence[str]) -> dict[str, Any]:
     return table(out)
 
 
+@pytest.mark.slow
 def test_masks_of_scenes_are_scored_as_evaluate_scores_them(tmp_path: Path) -> None:
     found = scenes(tmp_path / "all", [DAM, MASS])
     rows = {row["run"]: row for row in found["runs"]}
@@ -259,9 +273,15 @@ def test_masks_are_scored_on_the_images_that_failed_in_no_run(
     found = table(tmp_path / "out")
     rows = [row["masks"]["box_filled"] for row in (*found["runs"], *found["baselines"].values())]
     assert [row["n_masks"] for row in rows] == [23] * 5
+    every = [row["detection"] for row in (*found["runs"], *found["baselines"].values())]
+    assert [row["n_true_boxes"] for row in every] == [23] * 5
     (whole,) = (row["masks"] for row in found["runs"] if row["run"] == "sensitivity | whole")
     assert whole["box_filled"] == found["baselines"]["whole"]["masks"]["box_filled"]
     assert whole["box_filled"]["mean_iou"] == 0.5  # half of each image is the object
+    # a box of the whole image is that of the baseline too, but for its score, always 1 there
+    (boxes,) = (row["detection"] for row in found["runs"] if row["run"] == "sensitivity | whole")
+    constant = found["baselines"]["whole"]["detection"]
+    assert boxes["recall30"] == constant["recall30"]
 
 
 def test_masks_that_came_later_are_not_scored_with_what_was_found_without(

@@ -15,7 +15,8 @@ from gradbox.localization import Sample
 from gradbox.methods import ready
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
-from gradbox.runs.evaluation import Part, Protocol, oddities, prepare, without_twins
+from gradbox.runs.evaluation import Part, Protocol, prepare
+from gradbox.runs.oddities import oddities, without_twins
 
 
 def test_images_that_are_there_twice_are_named(discs: Path, card: Path, tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from typing import NoReturn
 import typer
 
 from gradbox.cli.app import app
-from gradbox.cli.console import complain, log_pillow
+from gradbox.cli.console import complain, route_warnings
 from gradbox.errors import UsageError
 
 
 def main() -> NoReturn:
     """Run the command line; the exit code says how it went."""
-    log_pillow()
+    route_warnings()
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

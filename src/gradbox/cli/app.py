@@ -10,8 +10,10 @@ from gradbox.cli.console import say
 from gradbox.cli.demo import demo
 from gradbox.cli.evaluate import evaluate
 from gradbox.cli.fit import fit
+from gradbox.cli.foreground import foreground
 from gradbox.cli.list import list_
 from gradbox.cli.locate import locate
+from gradbox.cli.maps import maps
 from gradbox.cli.scenes import scenes
 from gradbox.cli.train import train
 
@@ -42,5 +44,6 @@ def _common(
     pass
 
 
-for command in (locate, evaluate, compare, fit, list_, train, scenes, demo):
+for command in (locate, maps, evaluate, compare, fit, list_, train, scenes, demo):
     app.command(name=command.__name__.strip("_"))(command)
+app.add_typer(foreground)

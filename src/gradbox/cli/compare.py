@@ -9,6 +9,7 @@ from gradbox.cli.console import (
     show_comparison,
 )
 from gradbox.cli.grouped import grouped
+from gradbox.cli.method_options import TileOptions
 
 
 @grouped
@@ -30,9 +31,12 @@ def compare(
             metavar="SPEC",
         ),
     ] = None,
+    min_score: opt.MinScore = None,
+    proposals: opt.Proposals = None,
     *,
     data: opt.ScoreOptions,
     loading: opt.ModelOptions,
+    tiles: TileOptions,
     how: opt.PictureOptions,
 ) -> None:
     """Score several methods on the same images, in one table: DIR/compare.json, DIR/report.html.
@@ -49,18 +53,21 @@ def compare(
 
     class_from, part, running = data.checked_class_from(), data.part(), how.running()
     asked = [MethodAndBox.of(text) for text in run]
-    for one in asked:
-        opt.check_parts(one.method, one.box)
-    methods = [one.method for one in asked]
+    methods = [tiles.on_tiles(one.method) for one in asked]
+    pairs = [(method, one.box) for method, one in zip(methods, asked, strict=True)]
+    for pair in pairs:
+        opt.check_parts(*pair, min_score)
     models: list[str | None] = [*model] if model else [None]
     report = compare_runs(
         opt.to_dataset(dataset),
         [loading.classifier(one, methods=methods) for one in models],
         out,
-        runs=run,
+        runs=pairs,
         class_from=class_from,
         part=part,
         strict=not data.at_least,
+        min_score=min_score,
+        proposals=proposals,
         running=running,
     )
     metrics = report.metrics

@@ -5,6 +5,7 @@ from gradbox.cli.console import (
     show_scores,
 )
 from gradbox.cli.grouped import grouped
+from gradbox.cli.method_options import ForegroundOptions, TileOptions
 
 
 @grouped
@@ -12,11 +13,15 @@ def evaluate(
     dataset: opt.DatasetText,
     out: opt.Out,
     model: opt.Model = None,
-    method: opt.MethodSpec = "sensitivity",
-    box: opt.BoxSpec = None,
+    method: opt.MethodSpec = "auto",
+    box: opt.BoxSpec = "auto",
+    min_score: opt.MinScore = None,
+    proposals: opt.Proposals = None,
     *,
     data: opt.ScoreOptions,
     loading: opt.ModelOptions,
+    boxed: ForegroundOptions,
+    tiles: TileOptions,
     how: opt.FormatOptions,
 ) -> None:
     """Localize a data set and score it against its boxes: DIR/metrics.json.
@@ -29,7 +34,8 @@ def evaluate(
     from gradbox import pipeline
 
     class_from, part, running = data.checked_class_from(), data.part(), how.running()
-    opt.check_parts(method, box)
+    method = tiles.on_tiles(boxed.with_foreground(method))
+    opt.check_parts(method, box, min_score)
     report = pipeline.evaluate(
         opt.to_dataset(dataset),
         loading.classifier(model, methods=[method]),
@@ -39,6 +45,8 @@ def evaluate(
         class_from=class_from,
         part=part,
         strict=not data.at_least,
+        min_score=min_score,
+        proposals=proposals,
         running=running,
     )
     metrics = report.metrics

@@ -12,7 +12,8 @@ from gradbox.estimators import ESTIMATORS
 from gradbox.exports import FORMATS
 from gradbox.grammar import Spec
 from gradbox.methods import METHODS
-from gradbox.models.load import UNTRAINED, load_classifier
+from gradbox.models.load import load_classifier
+from gradbox.models.sources import UNTRAINED
 
 Rows = Sequence[tuple[str, ...]]
 
@@ -64,7 +65,13 @@ def _usage(name: str, part: Any) -> str:
         return name
     hints = get_type_hints(part)
     fields = [f for f in dataclasses.fields(part) if f.init]
-    return f"{name}({', '.join(_option(f.name, f.default, hints[f.name]) for f in fields)})"
+    return f"{name}({', '.join(_option(f.name, _default(f), hints[f.name]) for f in fields)})"
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def _option(name: str, default: Any, hint: Any) -> str:
@@ -95,7 +102,14 @@ def _models() -> Rows:
     from torchvision import models
 
     names = [(f"torchvision/{name}",) for name in models.list_models(module=models)]
-    return [*names, ("timm/NAME",), ("path/file.py:function",), ("path/card.toml",)]
+    others = (
+        "timm/NAME",
+        "hf/NAME_OR_FOLDER",
+        "path/file.py:function",
+        "path/net.onnx",
+        "path/card.toml",
+    )
+    return [*names, *((name,) for name in others)]
 
 
 def _layers(model: str | None) -> Rows:

@@ -16,8 +16,8 @@ Model = Annotated[
         "--model",
         help="efficientnet_lite0 (the default; it knows ImageNet's 1000 classes and comes with the"
         " extra `imagenet`), efficientnet_lite1, efficientnet_lite2, torchvision/NAME, timm/NAME,"
-        " path/file.py:function, or a model card (TOML). A card or a .py file runs the code it"
-        " names.",
+        " path/file.py:function, path/net.onnx (extra `onnx`), or a model card (TOML). A card or a"
+        " .py file runs the code it names.",
         metavar="SPEC",
     ),
 ]
@@ -26,9 +26,9 @@ MethodSpec = Annotated[
     str,
     typer.Option(
         "--method",
-        help="For instance `sensitivity` or `'sensitivity(target=layer_mean, reduce=max)'`, one"
-        " made of others, as in `'product(sensitivity, dam)'`, or `path/file.py:Class`; see"
-        " `gradbox list methods`.",
+        help="`auto`, which is good for most; for instance also `gradcam`, the papers'"
+        " `'sensitivity(target=layer_mean, reduce=max)'` and `dam`, one made of others, as in"
+        " `'product(sensitivity, dam)'`, or `path/file.py:Class`; see `gradbox list methods`.",
         metavar="SPEC",
     ),
 ]
@@ -36,22 +36,65 @@ BoxSpec = Annotated[
     str | None,
     typer.Option(
         "--box",
-        help="From map to box: `mass` (the default), `'top_fraction(0.2, sigma=20)'`,"
-        " `'ridge(FILE)'`, ...; see `gradbox list boxes`. `dam` makes its own box unless one is"
-        " given.",
+        help="From map to box: `auto`, which is the method's own boxes (of `auto` and `dam`), else"
+        " `mass`; `objects`, `'threshold(0.2)'`, `'ridge(FILE)'`, ...; see `gradbox list boxes`.",
         metavar="SPEC",
+    ),
+]
+MinScore = Annotated[
+    float | None,
+    typer.Option(
+        "--min-score",
+        help="Leave out boxes with a score below X, 0 to 1, so that an image may have none; for"
+        " methods whose scores are probabilities.",
+        metavar="X",
+    ),
+]
+Proposals = Annotated[
+    int | None,
+    typer.Option(
+        "--proposals",
+        help="Also keep the N best scored regions of each image, for a detector or for labelling:"
+        " those of `dam`, or of the method's heat maps.",
+        metavar="N",
+        min=1,
     ),
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace what another call left in --out.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.", metavar="DIR")]
-DatasetText = Annotated[
-    str,
-    typer.Argument(
-        help="csv:DIR (DIR/images, and DIR/boxes.csv with the columns"
-        " image,width,height,class,xmin,ymin,xmax,ymax), voc:DIR@2007/test,"
-        " imagenet:DIR@val|loc|folders, cub:DIR, coco:IMAGES@FILE.json, folder:DIR, scenes:N or"
-        " path/file.py:NAME:REST; see `gradbox list datasets`",
-        metavar="DATASET",
+_DATASET = typer.Argument(
+    help="csv:DIR (DIR/images, and DIR/boxes.csv with the columns"
+    " image,width,height,class,xmin,ymin,xmax,ymax), voc:DIR@2007/test,"
+    " imagenet:DIR@val|loc|folders, cub:DIR, coco:IMAGES@FILE.json, folder:DIR, scenes:N or"
+    " path/file.py:NAME:REST; see `gradbox list datasets`",
+    metavar="DATASET",
+)
+DatasetText = Annotated[str, _DATASET]
+DatasetTexts = Annotated[list[str], _DATASET]
+
+
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        help="Which channels of a file become the network's, from 0, as 2,1,0 or 0,0,0.",
+        metavar="I,J,...",
+    ),
+]
+Range = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        help="Which numbers of a file are black and white: LOW:HIGH, 'percentile(1, 99.8)', asinh"
+        " or zscale, of each image, or of all with over=dataset.",
+        metavar="SPEC",
+    ),
+]
+StackText = Annotated[
+    str | None,
+    typer.Option(
+        help="What is taken of a file of several planes: max, mean, middle, the number of one from"
+        " 0, or channels.",
+        metavar="max|mean|middle|N|channels",
     ),
 ]
 
@@ -74,13 +117,18 @@ class ModelOptions:
     ] = None
     device: Device = "auto"
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
+    channels: Channels = None
+    range: Range = None
+    stack: StackText = None
 
     def classifier(self, model: str | None, methods: Sequence[str]) -> Any:
         """The classifier of a --model, the built-in one without; a method has to use --layer."""
-        from gradbox.models.classifier import device_and_dtype
+        from gradbox.images.reading import Reading
+        from gradbox.models.devices import device_and_dtype
         from gradbox.models.efficientnet_lite import DEFAULT_MODEL
         from gradbox.models.load import load_classifier
 
+        reading = Reading.of_texts(self.channels, self.range, self.stack)
         device_and_dtype(self.device, self.dtype)  # before the model is loaded
         found = load_classifier(
             model or DEFAULT_MODEL,
@@ -88,6 +136,9 @@ class ModelOptions:
             layer=self.layer,
             device=self.device,
             dtype=self.dtype,
+            channels=reading.channels,
+            range=reading.range,
+            stack=reading.stack,
         )
         if self.layer is not None:
             _refuse_unused(self.layer, methods, found)
@@ -167,6 +218,13 @@ class RunOptions:
 class PictureOptions(RunOptions):
     """How a job runs that can also keep what it saw."""
 
+    masks: Annotated[
+        bool,
+        typer.Option(
+            "--masks",
+            help="Also write the mask of the main object, made of heat map and image, or by `dam`.",
+        ),
+    ] = False
     pictures: Annotated[
         bool,
         typer.Option(help="Also draw each image: truth green, prediction red, the map beside."),
@@ -201,12 +259,13 @@ class PictureOptions(RunOptions):
     ] = False
 
     def running(self, **more: Any) -> Any:
-        """How to run, with pictures and maps, and whether that shows."""
+        """How to run, with masks, pictures and maps, and whether that shows."""
         from gradbox.progress import silent
 
         if self.save_maps is not None:
             _check_folder("--save-maps", self.save_maps)
         return super().running(
+            masks=self.masks,
             pictures=self.pictures,
             save_maps=self.save_maps,
             verify=self.verify,
@@ -236,13 +295,13 @@ class FormatOptions(PictureOptions):
         ),
     ] = ""
 
-    def refuse_without_folder(self, *, masks: bool) -> None:
+    def refuse_without_folder(self) -> None:
         """Complain of an option that does nothing where there is no --out."""
         asked = {
             "--pictures": self.pictures,
             "--save-maps": self.save_maps,
             "--format": self.formats,
-            "--masks": masks,
+            "--masks": self.masks,
             "--overwrite": self.overwrite,
             "--verify": self.verify,
             "--retry": self.retry,
@@ -252,7 +311,7 @@ class FormatOptions(PictureOptions):
             raise UsageError(f"{option} needs a folder for the results: --out DIR")
 
     def running(self, **more: Any) -> Any:
-        """How to run, with pictures, maps and formats."""
+        """How to run, with formats, too."""
         from gradbox.exports import FORMATS
 
         names = tuple(name for name in self.formats.split(",") if name not in ("", "jsonl"))
@@ -268,15 +327,16 @@ def _check_folder(option: str, path: Path) -> None:
         raise UsageError(f"{option} {path}: {there} is a file: give a folder")
 
 
-def check_parts(method: str, box: str | None) -> None:
-    """Refuse a --method or --box that cannot be read, before a model is loaded."""
-    from gradbox.methods import to_estimator, to_method
+def check_parts(method: str, box: str | None, min_score: float | None = None) -> None:
+    """Refuse what is wrong with --method, --box or --min-score before a model is loaded."""
+    from gradbox.methods import check_min_score, is_auto, to_estimator, to_method
 
     to_method(method)
-    if box is not None:
+    if not is_auto(box):
         estimator = to_estimator(box)
         if not estimator.is_to_fit:
             estimator.learned()
+    check_min_score(min_score, method, box)
 
 
 def _refuse_unused(layer: str, methods: Sequence[str], classifier: Any) -> None:

@@ -11,6 +11,9 @@ from gradbox.datasets.layout import number, read_bytes, stated_size
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
 
+_BLANKS = " \t\r\n"
+"""XML's own: an indented file has them around a name, which may begin or end with others."""
+
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -49,7 +52,7 @@ def read(path: Path) -> Annotation:
 
 
 def _name(item: ElementTree.Element, path: Path) -> str:
-    name = (item.findtext("name") or "").strip()
+    name = (item.findtext("name") or "").strip(_BLANKS)
     if not name:
         raise UsageError(f"{path}: an object has no name; add <name>")
     return name

@@ -48,6 +48,7 @@ def load(rest: str) -> Dataset:
     annotations = _entries(content, "annotations", ("image_id", "category_id", "bbox"), path)
     known = _by_id(images, "file_name", f"{path}: images")
     names = _by_id(categories, "name", f"{path}: categories")
+    present = images_under(root)
     of_image: dict[Any, list[Entry]] = defaultdict(list)
     for i, entry in enumerate(annotations):
         image, category = entry["image_id"], entry["category_id"]
@@ -65,7 +66,7 @@ def load(rest: str) -> Dataset:
         xywh = [_box(entry["bbox"], f"{path}: {image_id}") for entry in entries]
         return Sample(
             image_id=image_id,
-            source=root / image_id,
+            source=present.get(image_id, root / image_id),
             boxes=from_xywh(np.array(xywh, dtype=np.float64).reshape(-1, 4)),
             labels=labels,
             label=shared(labels),
@@ -76,7 +77,7 @@ def load(rest: str) -> Dataset:
         f"coco:{root.as_posix()}@{path.as_posix()}",
         root,
         map(sample, images),
-        present=set(images_under(root)),
+        present=present,
         class_names=names.values(),
     )
 

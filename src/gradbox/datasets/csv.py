@@ -40,10 +40,10 @@ def load(rest: str) -> Dataset:
     rows = defaultdict(list)
     for row, cell in enumerate(table.cells["image"]):
         rows[_image_id(cell)].append(row)
-    present = set(images_under(root))
+    present = images_under(root)
     labels = _image_labels(directory / "meta.csv")
     masks = directory / "masks"
-    drawn = set(images_under(masks)) if masks.is_dir() else set()
+    drawn = images_under(masks) if masks.is_dir() else {}
 
     def sample(image_id: str) -> Sample:
         of_image = rows.get(image_id, [])
@@ -51,16 +51,16 @@ def load(rest: str) -> Dataset:
         mask = os.path.splitext(image_id)[0] + ".png"
         return Sample(
             image_id=image_id,
-            source=root / image_id,
+            source=present.get(image_id, root / image_id),
             boxes=numbers[of_image, 2:],
             labels=classes,
             label=labels.get(image_id) or shared(classes),
-            mask=masks / mask if mask in drawn else None,
+            mask=drawn.get(mask),
             size=_size(numbers[of_image[0]]) if of_image else None,
         )
 
     spec = f"csv:{directory.as_posix()}"
-    return gather(spec, root, map(sample, present | rows.keys()), present=present)
+    return gather(spec, root, map(sample, present.keys() | rows.keys()), present=present)
 
 
 def _size(numbers: Float[np.ndarray, "6"]) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image
 
 from gradbox.boxes import from_xywh
 from gradbox.datasets.dataset import Dataset, gather
@@ -21,9 +20,10 @@ from gradbox.datasets.layout import (
     folder,
     images_under,
     number,
-    read_lines,
+    read_pairs,
 )
 from gradbox.errors import UsageError
+from gradbox.images.decode import load_rgb
 from gradbox.localization import Sample
 
 _TABLES = ("images", "bounding_boxes", "image_class_labels", "classes", "train_test_split")
@@ -43,12 +43,12 @@ def load(rest: str) -> Dataset:
     directory = folder("cub", text)
     root = first_folder("cub", directory / "images", directory / "CUB_200_2011" / "images")
     base = root.parent
-    tables = {name: _table(base / f"{name}.txt") for name in _TABLES}
-    masks = _masks(base)
+    tables = {name: dict(read_pairs(base / f"{name}.txt")) for name in _TABLES}
+    present, masks = images_under(root), _masks(base)
 
     def cell(name: str, key: str) -> str:
-        if key not in tables[name]:
-            raise UsageError(f"{base / name}.txt has no line {key}; add it")
+        if not tables[name].get(key):
+            raise UsageError(f"{base / name}.txt has no line {key}, or nothing in it; add it")
         return tables[name][key]
 
     def sample(key: str) -> Sample:
@@ -61,7 +61,7 @@ def load(rest: str) -> Dataset:
         mask = masks.get(PurePosixPath(image_id).with_suffix(".png").as_posix())
         return Sample(
             image_id=image_id,
-            source=root / image_id,
+            source=present.get(image_id, root / image_id),
             boxes=from_xywh(np.array([xywh])),
             labels=(label,),
             label=label,
@@ -72,24 +72,21 @@ def load(rest: str) -> Dataset:
         f"cub:{directory.as_posix()}@{part}",
         root,
         [sample(key) for key in tables["images"] if cell("train_test_split", key) in _PARTS[part]],
-        present=set(images_under(root)),
+        present=present,
         class_names=tables["classes"].values(),
     )
 
 
 def majority(path: Path) -> Bool[np.ndarray, "h w"]:
-    """The pixels that most of the five annotators marked as bird."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("L")) > 127
+    """The pixels that most of the five annotators marked as bird.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    return load_rgb(path)[..., 0] > 127
 
 
 def _masks(base: Path) -> dict[str, Path]:
     candidates = (base / "segmentations", base.resolve().parent / "segmentations")
     root = next((path for path in candidates if path.is_dir()), None)
-    return {name: root / name for name in images_under(root)} if root else {}
-
-
-def _table(path: Path) -> dict[str, str]:
-    """The lines `key rest` of a file, by key."""
-    pairs = (line.strip().partition(" ") for line in read_lines(path))
-    return {key: rest.strip() for key, _, rest in pairs if key}
+    return images_under(root) if root else {}

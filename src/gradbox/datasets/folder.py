@@ -14,10 +14,10 @@ def load(rest: str) -> Dataset:
     root = layout.folder("folder", rest)
     present = layout.images_under(root)
     samples = [
-        Sample(image_id=image_id, source=root / image_id, label=_label(image_id))
-        for image_id in present
+        Sample(image_id=image_id, source=path, label=_label(image_id))
+        for image_id, path in present.items()
     ]
-    return gather(f"folder:{root.as_posix()}", root, samples, present=set(present))
+    return gather(f"folder:{root.as_posix()}", root, samples, present=present)
 
 
 def _label(image_id: str) -> str | None:

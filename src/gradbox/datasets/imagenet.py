@@ -14,11 +14,12 @@ the image size that the annotator saw, which the XML states, so `@folders` reads
 annotated image and scales them.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from gradbox.datasets import annotation
 from gradbox.datasets.dataset import Dataset, gather
@@ -32,8 +33,10 @@ from gradbox.datasets.layout import (
     shared,
 )
 from gradbox.datasets.table import read_table
-from gradbox.errors import UsageError, nearest
+from gradbox.errors import ImageError, UsageError, nearest
 from gradbox.geometry import Size
+from gradbox.images.decode import stored_size
+from gradbox.images.find import id_of
 from gradbox.localization import Sample
 
 
@@ -61,16 +64,16 @@ def _val(directory: Path, spec: str) -> Dataset:
         directory / "ILSVRC/Annotations/CLS-LOC/val",
         directory / "bbox/val",
     )
-    xml_files = {path.stem: path for path in annotations.glob("*.xml")}
+    xml_files = {id_of(Path(path.stem)): path for path in annotations.glob("*.xml")}
 
     def sample(image_id: str) -> Sample:
         xml = xml_files.get(PurePosixPath(image_id).stem)
         if xml is None:
-            return Sample(image_id=image_id, source=root / image_id)
+            return Sample(image_id=image_id, source=present[image_id])
         found = annotation.read(xml)
         return Sample(
             image_id=image_id,
-            source=root / image_id,
+            source=present.get(image_id, root / image_id),
             boxes=found.boxes,
             labels=found.labels,
             label=shared(found.labels),
@@ -78,7 +81,7 @@ def _val(directory: Path, spec: str) -> Dataset:
         )
 
     present = images_under(root)
-    return gather(spec, root, map(sample, _with_missing(present, xml_files)), present=set(present))
+    return gather(spec, root, map(sample, _with_missing(present, xml_files)), present=present)
 
 
 def _loc(directory: Path, spec: str) -> Dataset:
@@ -88,7 +91,7 @@ def _loc(directory: Path, spec: str) -> Dataset:
     path = beside if beside.is_file() and not (directory / name).is_file() else directory / name
     cells = read_table(path, ("ImageId", "PredictionString")).cells
     pairs = zip(cells["ImageId"], cells["PredictionString"], strict=True)
-    words = {stem: text.split() for stem, text in pairs}
+    words = {stem: re.findall(r"[^ \t]+", text) for stem, text in pairs}
 
     def sample(image_id: str) -> Sample:
         of_image = words.get(PurePosixPath(image_id).stem, [])
@@ -98,14 +101,14 @@ def _loc(directory: Path, spec: str) -> Dataset:
         labels = tuple(of_image[::5])
         return Sample(
             image_id=image_id,
-            source=root / image_id,
+            source=present.get(image_id, root / image_id),
             boxes=np.array(corners, dtype=np.float64).reshape(-1, 4),
             labels=labels,
             label=shared(labels),
         )
 
     present = images_under(root)
-    return gather(spec, root, map(sample, _with_missing(present, words)), present=set(present))
+    return gather(spec, root, map(sample, _with_missing(present, words)), present=present)
 
 
 def _folders(directory: Path, spec: str) -> Dataset:
@@ -116,11 +119,12 @@ def _folders(directory: Path, spec: str) -> Dataset:
     annotations = next((path for path in candidates if path.is_dir()), None)
 
     def sample(image_id: str) -> Sample:
-        image = directory / image_id
-        inside = PurePosixPath(image_id)
-        wnid = inside.parts[0] if len(inside.parts) > 1 else None
-        xml = annotations / inside.with_suffix(".xml") if annotations else None
-        if wnid is None or xml is None or not xml.exists():
+        image = present[image_id]
+        folder, slash, _ = image_id.partition("/")
+        wnid = folder if slash else None
+        inside = image.relative_to(directory).with_suffix(".xml")
+        xml = annotations / inside if annotations else None
+        if wnid is None or xml is None or not os.path.exists(xml):
             return Sample(image_id=image_id, source=image, label=wnid)
         found = annotation.read(xml)
         size = _header_size(image) or found.size
@@ -136,7 +140,7 @@ def _folders(directory: Path, spec: str) -> Dataset:
         )
 
     present = images_under(directory)
-    return gather(spec, directory, map(sample, present), present=set(present))
+    return gather(spec, directory, map(sample, present), present=present)
 
 
 _LAYOUTS: dict[str, Callable[[Path, str], Dataset]] = {
@@ -155,16 +159,14 @@ def _val_images(directory: Path) -> Path:
     )
 
 
-def _with_missing(present: list[str], stems: Iterable[str]) -> list[str]:
+def _with_missing(present: Iterable[str], stems: Iterable[str]) -> list[str]:
     """The images that are there, and the official names of those that only have boxes."""
     there = {PurePosixPath(image_id).stem for image_id in present}
-    return present + [f"{stem}.JPEG" for stem in stems if stem not in there]
+    return [*present, *(f"{stem}.JPEG" for stem in stems if stem not in there)]
 
 
 def _header_size(image: Path) -> Size | None:
-    """(height, width) from the header alone; None where the file is no image."""
     try:
-        with Image.open(image) as header:
-            return header.height, header.width
-    except (OSError, Image.DecompressionBombError):
+        return stored_size(image)
+    except ImageError:
         return None

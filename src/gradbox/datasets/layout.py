@@ -3,13 +3,14 @@
 import io
 import math
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
-from gradbox.images.find import find_images
+from gradbox.images.find import find_files
 
 FORMS = {
     "coco": "coco:IMAGES@FILE.json",
@@ -78,19 +79,19 @@ def first_folder(kind: str, *candidates: Path) -> Path:
         UsageError: none does.
     """
     for path in candidates:
-        if path.is_dir():
+        if os.path.isdir(path):
             return path
     looked = " or ".join(str(path) for path in candidates)
     raise UsageError(f"{kind}: there is no folder {looked}; write {FORMS[kind]} and check DIR")
 
 
-def images_under(root: Path) -> list[str]:
-    """Ids of all images below a folder: paths relative to it, with `/`, sorted.
+def images_under(root: Path) -> dict[str, Path]:
+    """All images below a folder by id, the path relative to it, with `/`; sorted.
 
     Raises:
         UsageError: there is no image.
     """
-    return sorted(sample.image_id for sample in find_images([root]))
+    return dict(sorted(find_files([root]).items()))
 
 
 def shared(labels: Iterable[str]) -> str | None:
@@ -125,13 +126,19 @@ def read_text(path: Path) -> str:
         raise UsageError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from None
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file; names may hold what only `str.splitlines` takes for a line end.
+def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """The first word of each line that has one, and what stands behind it.
+
+    Only blanks and tabs part words, and only line ends of text files lines: names may hold what
+    `str.split` and `str.splitlines` take for such.
 
     Raises:
         UsageError: the file is missing or not UTF-8.
     """
-    return iter(io.StringIO(read_text(path), newline=None))
+    for line in io.StringIO(read_text(path), newline=None):
+        first, *rest = re.split(r"[ \t]+", line.strip(" \t\n"), maxsplit=1)
+        if first:
+            yield first, "".join(rest)
 
 
 def shortened(value: object) -> str:

@@ -40,12 +40,17 @@ class Table:
         name = shortened(self.cells[self.key][row])
         raise UsageError(f"{self.path}, line {self.lines[row]} ({name}): {reason}")
 
-    def check_keys(self) -> None:
-        """Fail where a key can be no file's name, or is that of an earlier row."""
+    def check_keys(self, beside: str | None = None) -> None:
+        """Fail where a key can be no file's name, or is that of an earlier row.
+
+        With the name of a column `beside` it may be there again with another cell in that column.
+        """
         keys = self.cells[self.key]
         self.refuse(np.array(["\0" in key for key in keys], dtype=bool), "this can be no file")
-        first: dict[str, int] = {}
-        twins = [first.setdefault(key, row) != row for row, key in enumerate(keys)]
+        first: dict[tuple[str, str], int] = {}
+        others = self.cells[beside] if beside else [""] * len(keys)
+        rows = enumerate(zip(keys, others, strict=True))
+        twins = [first.setdefault(pair, row) != row for row, pair in rows]
         self.refuse(np.array(twins, dtype=bool), "listed before; write each one once")
 
 

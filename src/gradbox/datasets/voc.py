@@ -5,6 +5,7 @@ difficult are left out, as in the official evaluation; `voc:DIR@2007/test,diffic
 The coordinates in the XML files count pixels from 1 and include the last one.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from gradbox.datasets.layout import (
     first_folder,
     folder,
     images_under,
-    read_lines,
+    read_pairs,
     shared,
 )
 from gradbox.errors import UsageError, nearest
@@ -53,22 +54,22 @@ def load(rest: str) -> Dataset:
         for stem in _stems(base / "ImageSets" / "Main", split)
     ]
     spec = f"voc:{directory.as_posix()}@{part}"
-    return gather(spec, root, samples, present=set(images_under(root)))
+    return gather(spec, root, samples, present=images_under(root))
 
 
 def _stems(folder_of_splits: Path, split: str) -> Sequence[str]:
     path = folder_of_splits / f"{split}.txt"
-    if not path.is_file():
+    if not os.path.isfile(path):
         # The lists of single classes (cat_test.txt) name every image, so they are no splits.
         splits = sorted(p.stem for p in folder_of_splits.glob("*.txt") if "_" not in p.stem)
         raise UsageError(
             f"there is no split {path}{nearest(split, splits)}; splits: {', '.join(splits)}"
         )
-    return [line.split()[0] for line in read_lines(path) if line.strip()]
+    return [stem for stem, _ in read_pairs(path)]
 
 
 def _sample(image: Path, xml: Path, *, keep_difficult: bool) -> Sample:
-    if not xml.exists():
+    if not os.path.exists(xml):
         return Sample(image_id=image.name, source=image)
     found = annotation.read(xml)
     keep = np.array([keep_difficult or not difficult for difficult in found.difficult], dtype=bool)

@@ -12,18 +12,21 @@ from typing import Any
 from gradbox.datasets import Dataset
 from gradbox.errors import UsageError, expect
 from gradbox.estimators import ESTIMATORS
+from gradbox.estimators.proposals import Proposals
 from gradbox.exports import check_formats
 from gradbox.files import hash_bytes, write_json
 from gradbox.grammar import Spec
 from gradbox.localization import ClassFrom, Sample
-from gradbox.methods import METHODS, ready, ready_maps, to_estimator
+from gradbox.methods import METHODS, check_min_score, is_auto, ready_maps, to_estimator
 from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.reports.report import write_report
 from gradbox.results.run_folder import RUN, open_run
-from gradbox.runs.evaluation import Evaluation, Part, Protocol, file_hashes, prepare, without_twins
+from gradbox.runs.evaluation import Evaluation, Part, Protocol, prepare
 from gradbox.runs.execution import Job, Report, Running, finish, run
 from gradbox.runs.fitting import fit
 from gradbox.runs.gallery import gallery
+from gradbox.runs.oddities import file_hashes, without_twins
+from gradbox.runs.plan import settled
 from gradbox.runs.ranking import Run, rank
 from gradbox.specs import as_typed, canonical, part_of
 
@@ -49,14 +52,14 @@ class MethodAndBox:
     def name(self) -> str:
         """What tables call it: one blank on each side of the bar."""
         halves = [as_typed(self.method, canonical(self.method, METHODS))]
-        if self.box is not None:
+        if not is_auto(self.box):
             halves.append(as_typed(self.box, canonical(self.box, ESTIMATORS)))
         return " | ".join(halves)
 
     @property
     def is_to_fit(self) -> bool:
         """Whether the box is to be learned first."""
-        return self.box is not None and to_estimator(self.box).is_to_fit
+        return not is_auto(self.box) and to_estimator(self.box).is_to_fit
 
 
 def compare(
@@ -68,27 +71,40 @@ def compare(
     class_from: ClassFrom | None = None,
     part: Part | None = None,
     strict: bool = True,
+    min_score: float | None = None,
+    proposals: int | None = None,
     running: Running | None = None,
 ) -> Report:
     """Run every method and box of `runs` with every classifier and score all on the same images.
 
     A run is a text 'METHOD | BOX' or 'METHOD', a method as a value, or a pair (method, box), each
-    as text or value.
+    as text or value. Each keeps the best `proposals` of each image where they are asked for.
 
     Each run has a folder like `evaluate`'s below `out`; heat maps are made once for all boxes of a
     method. `compare.json` and `report.html` hold the table, best first, with the constant boxes
     and each row's difference to the first. A box that is to be learned is fitted on the other parts
-    of the split. An image that failed in one run is scored in none.
+    of the split. An image that failed in one run is scored in none. Boxes with a score below
+    `min_score` are left out of every run, see `localize`.
 
     Raises:
         UsageError: the call is wrong, or a box is to be learned and there is no split.
     """
     started = perf_counter()
     part = part or Part()
-    protocol = Protocol(dataset=dataset, part=part, class_from=class_from, strict=strict)
-    running = protocol.run_by(running or Running())
+    running = running or Running()
+    protocol = Protocol(
+        dataset=dataset,
+        part=part,
+        class_from=class_from,
+        strict=strict,
+        min_score=min_score,
+        masks=running.masks,
+        proposals=proposals,
+    )
+    running = protocol.run_by(running)
     asked = [MethodAndBox.of(given) for given in runs]
-    _check(asked, part, classifiers)
+    _check(asked, protocol, classifiers)
+    classifiers = [settled(one, lambda: protocol.selected) for one in classifiers]
     check_formats(running.formats, [s.image_id for s in part.of(dataset.samples) if len(s.boxes)])
     call = {
         "command": "compare",
@@ -105,6 +121,8 @@ def compare(
         **part.about,
         "class_from": class_from,
         "strict": strict,
+        "min_score": min_score,
+        "proposals": proposals,
     }
     typed = [as_typed(given, one.name) for given, one in zip(runs, asked, strict=True)]
     with ExitStack() as stack:
@@ -150,7 +168,9 @@ def _prefixes(classifiers: Sequence[Classifier]) -> list[str]:
     return [f"{name}: " if len(names) > 1 else "" for name in told_apart]
 
 
-def _check(runs: Sequence[MethodAndBox], part: Part, classifiers: Sequence[Classifier]) -> None:
+def _check(
+    runs: Sequence[MethodAndBox], protocol: Protocol, classifiers: Sequence[Classifier]
+) -> None:
     """Refuse what can be refused before anything has been computed."""
     expect(classifiers, Sequence, "give a list, as in [classifier]")
     for classifier in classifiers:
@@ -163,13 +183,16 @@ def _check(runs: Sequence[MethodAndBox], part: Part, classifiers: Sequence[Class
     names = [one.name for one in runs]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"--run {twice[0]!r} is given twice: leave one out")
+    if protocol.proposals is not None:
+        Proposals(count=protocol.proposals)
     for one in runs:
+        check_min_score(protocol.min_score, one.method, one.box)
         for classifier in classifiers:
             if one.is_to_fit:
-                ready_maps(one.method, classifier)
+                ready_maps(one.method, classifier, one.box)
             else:
-                ready(one.method, one.box, classifier)
-        if one.is_to_fit and len(part.shares) < 2:
+                protocol.ready(one.method, one.box, classifier)
+        if one.is_to_fit and len(protocol.part.shares) < 2:
             raise UsageError(
                 f"--run {one.name!r} is to be learned from boxes, and there are none apart from "
                 "those that are scored: give --split 0.5/0.5, or a fitted one, as in 'ridge(FILE)'"
@@ -218,7 +241,7 @@ def _prepared(
             write_json(file.with_suffix(".json"), {"truth": boxed.truth})
         kind = canonical(part_of(box, ESTIMATORS), ESTIMATORS).partition("(")[0]
         box = str(Spec(kind, (file.as_posix(),), {}))
-    return prepare(protocol, ready(one.method, box, classifier), classifier)
+    return prepare(protocol, protocol.ready(one.method, box, classifier), classifier)
 
 
 def _is_fitted_on(file: Path, truth: str) -> bool:

@@ -1,7 +1,6 @@
 """A method on a data set: what is scored, by which protocol, and what came of it."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,14 +12,23 @@ from gradbox.datasets import Dataset, limit, split
 from gradbox.datasets.dataset import check_dataset
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.batches import hash_source
-from gradbox.localization import ClassFrom, Found, Localization, Sample, Selection
-from gradbox.methods import ReadyMethod, rebuilt
+from gradbox.localization import ClassFrom, Found, Sample
+from gradbox.methods import ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier
 from gradbox.results.run_folder import RunFolder, open_run
 from gradbox.runs.execution import Running
+from gradbox.runs.oddities import oddities
 from gradbox.runs.plan import LabelsOf, Plan
 from gradbox.scores.baselines import baselines
 from gradbox.scores.boxes import Scores
+from gradbox.scores.calibration import calibration
+from gradbox.scores.proposals import score_proposals
+from gradbox.scores.run_detection import (
+    Targets,
+    score_constant_detections,
+    score_detections,
+    targets,
+)
 from gradbox.scores.run_masks import score_constant_masks, score_masks
 from gradbox.scores.units import TrueUnit, score, summary, true_units
 
@@ -63,15 +71,31 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Protocol:
-    """What is scored and how, whatever the method; without `class_from` each has its own way."""
+    """What is scored and how, whatever the method; without `class_from` each has its own way.
+
+    Boxes with a score below `min_score` are left out; `masks` makes masks of heat maps, too;
+    `proposals` keeps so many scored regions of each image.
+    """
 
     dataset: Dataset
     part: Part = Part()
     class_from: ClassFrom | None = None
     strict: bool = True
+    min_score: float | None = None
+    masks: bool = False
+    proposals: int | None = None
+
+    def ready(self, method: Any, box: Any, classifier: Classifier) -> ReadyMethod:
+        """A method made ready with the masks and proposals that are asked for."""
+        return ready(method, box, classifier, masks=self.masks, proposals=self.proposals)
 
     def __post_init__(self) -> None:
         check_dataset(self.dataset)
+
+    @property
+    def selected(self) -> Sequence[Sample]:
+        """The images of the part."""
+        return self.part.of(self.dataset.samples)
 
     @property
     def others(self) -> Sequence[Sample]:
@@ -92,12 +116,14 @@ class Protocol:
 class Evaluation:
     """A plan whose samples have units to score; make it with `prepare`.
 
-    `n_without_unit` images of the part have nothing to score.
+    `targets` are all true boxes of its images; `n_without_unit` images of the part have none to
+    score.
     """
 
     protocol: Protocol
     plan: Plan
     units: Units
+    targets: Targets
     class_from: ClassFrom
     n_without_unit: int
 
@@ -119,16 +145,16 @@ class Evaluation:
             **self.protocol.part.about,
             "class_from": self.class_from,
             "strict": self.protocol.strict,
-            "masks": self.protocol.has_masks,
+            "masks": self.protocol.has_masks or self.protocol.masks,
             **self.plan.about,
         }
         return open_run(
             out,
             call,
-            {"supervision": self.supervision},
+            self.plan.method.stamps(given_labels=self.class_from == "truth"),
             overwrite=overwrite,
             rebuilt=rebuilt,
-            resumable=self.plan.method.is_comparable,
+            resumable=self.plan.is_comparable,
         )
 
     def score(self, found: Mapping[str, Found]) -> Scores:
@@ -138,16 +164,24 @@ class Evaluation:
     def metrics(
         self, scores: Scores, found: Mapping[str, Found], folder: RunFolder
     ) -> dict[str, Any]:
-        """What `metrics.json` says of the method; masks of the images that `scores` are of.
+        """What `metrics.json` says of the method, of the images that `scores` are of.
 
-        Masks take memory: they are read again from the run's folder, one at a time.
+        Masks and proposals take memory: they are read again from the run's folder, one at a time.
         """
-        masked = self._masked(scores.image_ids)
+        scored = {image_id: found[image_id] for image_id in dict.fromkeys(scores.image_ids)}
+        masked = self._masked(scored)
         with_masks = folder.results(masks=True) if masked else ()
         return {
             "supervision": self.supervision,
             **summary(scores, strict=self.protocol.strict),
+            "detection": score_detections(self.targets, scored),
+            **self._proposals(scored, folder),
             "masks": score_masks(masked, with_masks),
+            "calibration": calibration(
+                scores,
+                strict=self.protocol.strict,
+                is_calibrated=self.plan.method.is_calibrated,
+            ),
             "n_failed": sum(isinstance(one, ImageError) for one in found.values()),
             "n_without_unit": self.n_without_unit,
         }
@@ -158,10 +192,24 @@ class Evaluation:
         rows = baselines(self.units, found, fitting=others or self.samples, oracle=not others)
         shares = {n: (r["share_of_height"], r["share_of_width"]) for n, r in rows.items()}
         masks = score_constant_masks(self._masked(found), found.items(), shares)
+        for name, row in rows.items():
+            row["detection"] = score_constant_detections(self.targets, found, shares[name])
+            row["masks"] = masks[name]
         return {
-            "baselines": {name: {**row, "masks": masks[name]} for name, row in rows.items()},
-            "problems": [*self.protocol.dataset.problems, *oddities(found, hashes, others)],
+            "baselines": rows,
+            "problems": [
+                *self.protocol.dataset.problems,
+                *oddities(found, hashes, others),
+                *self.plan.classifier.doubts.lines,
+            ],
         }
+
+    def _proposals(self, scored: Mapping[str, Found], folder: RunFolder) -> dict[str, Any]:
+        """The recall of the proposals where the run keeps them."""
+        if self.plan.method.proposals is None:
+            return {}
+        truth = {s.image_id: s.boxes for s in self.samples if s.image_id in scored}
+        return {"proposals": score_proposals(truth, folder.results(proposals=True))}
 
     def _masked(self, image_ids: Iterable[str]) -> dict[str, Sample]:
         """Those of the images that have a true mask."""
@@ -174,7 +222,7 @@ def prepare(protocol: Protocol, method: ReadyMethod, classifier: Classifier) -> 
 
     Raises:
         UsageError: nothing can be scored, no class for a method that looks for one, a class that
-            the classifier does not know (for `truth`), or a regressor that was fitted on an image
+            the classifier does not know (for `truth`), or a part that has learned from an image
             that is scored.
     """
     chosen = protocol.class_from or method.class_from
@@ -183,7 +231,7 @@ def prepare(protocol: Protocol, method: ReadyMethod, classifier: Classifier) -> 
             f"{method.text} looks for a class: use --class-from truth or predicted, or for none "
             "at all --method 'sensitivity(target=layer_mean)'"
         )
-    selected = protocol.part.of(protocol.dataset.samples)
+    selected = protocol.selected
     samples, units = with_units(protocol.dataset, selected, classifier, chosen)
     _refuse_training_images(method, samples)
     plan = Plan(
@@ -191,12 +239,14 @@ def prepare(protocol: Protocol, method: ReadyMethod, classifier: Classifier) -> 
         classifier=classifier,
         method=method,
         labels_of=labels_of_units(units, chosen),
-        selection=Selection.usual(chosen),
+        selection=classifier.usual_selection(chosen),
+        min_score=protocol.min_score,
     )
     return Evaluation(
         protocol=protocol,
         plan=plan,
         units=units,
+        targets=targets(samples, chosen, cache(classifier.class_index)),
         class_from=chosen,
         n_without_unit=len(selected) - len(samples),
     )
@@ -227,65 +277,24 @@ def labels_of_units(units: Units, class_from: ClassFrom) -> LabelsOf:
     return given if class_from == "truth" else lambda _: None
 
 
-def oddities(
-    found: Mapping[str, Found], hashes: Mapping[str, str], others: Sequence[Sample]
-) -> Iterator[str]:
-    """Constant images and images that are there twice, each kind as a line to warn with.
-
-    Args:
-        found: what was found in the scored images.
-        hashes: SHA-256 of the scored images.
-        others: the images of the split's other parts, from which boxes and baselines may be fitted.
-    """
-    blank = [i for i, one in found.items() if isinstance(one, Localization) and one.blank]
-    if blank:
-        yield f"{len(blank)} of {len(found)} images of one colour, such as {blank[0]}"
-    by_hash: dict[str, list[str]] = defaultdict(list)
-    for image_id, digest in hashes.items():
-        by_hash[digest].append(image_id)
-    twins = [same for same in by_hash.values() if len(same) > 1]
-    if twins:
-        count = sum(map(len, twins))
-        yield f"{count} of {len(hashes)} images there twice, such as {' = '.join(twins[0])}"
-    leaks = [(by_hash[d][0], other) for other, d in file_hashes(others) if d in by_hash]
-    if leaks:
-        yield (
-            f"{len(leaks)} of {len(others)} images of the other parts also among the scored "
-            f"ones, such as {leaks[0][1]} = {leaks[0][0]}"
-        )
-
-
-def without_twins(samples: Sequence[Sample], scored: Sequence[Sample]) -> list[Sample]:
-    """The samples whose files are not also among the scored ones under another name."""
-    seen = {digest for _, digest in file_hashes(scored)}
-    twins = {image_id for image_id, digest in file_hashes(samples) if digest in seen}
-    return [sample for sample in samples if sample.image_id not in twins]
-
-
-def file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
-    """Image ids with the SHA-256 of their files; what is no file, or unreadable, is left out."""
-    for sample in samples:
-        if not isinstance(sample.source, Path):
-            continue
-        try:
-            digest = hash_source(sample.source)
-        except ImageError:
-            continue
-        yield sample.image_id, digest
-
-
 def _refuse_training_images(method: ReadyMethod, samples: Sequence[Sample]) -> None:
-    if method.regressor is None:
+    if not method.seen:
         return
-    hashes = {}
-    for sample in samples:
-        try:
-            hashes[hash_source(sample.source)] = sample.image_id
-        except ImageError:
-            continue  # it cannot have been fitted on, and is reported when its turn comes
-    if seen := method.regressor.trained_on(hashes):
-        example = min(hashes[digest] for digest in seen)
-        raise UsageError(
-            f"{method.box_text} was fitted on {len(seen)} of these images ({example}, ...): "
-            "scoring them would be testing on the training set; take another --part of the --split"
-        )
+    hashes = {sample.image_id: _hash(sample) for sample in samples}
+    for text, seen in method.seen:
+        known = [image_id for image_id, digest in hashes.items() if seen.has(image_id, digest)]
+        if known:
+            raise UsageError(
+                f"{text} was fitted on {len(known)} of these images ({min(known)}, ...; "
+                f"{seen.what}): scoring them would be testing on the training set; take other "
+                "images, another --part of the --split, or a method that has not seen them (auto "
+                "has --no-foreground)"
+            )
+
+
+def _hash(sample: Sample) -> str | None:
+    """The SHA-256 of an image; None where it cannot be read, which is reported in its turn."""
+    try:
+        return hash_source(sample.source)
+    except ImageError:
+        return None

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from gradbox.errors import ImageError, UsageError, nearest
-from gradbox.exports import FORMATS
+from gradbox.exports import FORMATS, exporters
 from gradbox.images.batches import WORKERS, Failed, Loaded
+from gradbox.images.pixels import readable
 from gradbox.localization import RGB, Found, Localization, Sample
 from gradbox.methods import rebuilt
 from gradbox.progress import Track, silent
@@ -21,13 +22,17 @@ from gradbox.results.predictions import to_line
 from gradbox.results.run_folder import RunFolder
 from gradbox.runs.plan import Plan, chunks
 
+TRUSTED = 0.3
+"""The probability of an IoU above 0.5 from which on a box is worth a look."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
     """How a job runs and what it writes beside its results; nothing here changes a number.
 
     `save_maps` is a folder for the heat maps; `pictures` writes one picture of each image; `masks`
-    adds the object's mask, where the method has one, to its line; `verify` compares the hashes of
+    makes a mask of the main box, of heat map and image where the method has none of its own, and
+    adds it to the line; `verify` compares the hashes of
     all images with those of an earlier call, not only of those whose size or time differs; `retry`
     also tries again what failed for another reason than reading; `formats` are names of
     `exports.FORMATS`.
@@ -66,6 +71,7 @@ class Report:
 
     Gone are images that an earlier call had: their lines are kept, nothing else is made of them.
     `classes` has the number of boxes and their mean score of each class, most boxes first.
+    `n_untrusted` counts the images that are `untrusted`, None where scores are no probabilities.
     """
 
     folder: Path
@@ -73,6 +79,7 @@ class Report:
     failures: Mapping[str, str]
     gone: tuple[str, ...] = ()
     classes: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    n_untrusted: int | None = None
     metrics: Mapping[str, Any] | None = None
 
 
@@ -115,9 +122,11 @@ def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str
     """
     known = folder.facts
     files = set(known.get("files", []))
-    for name in running.formats:
-        good = (one for _, one in folder.results(masks=True) if isinstance(one, Localization))
-        written = FORMATS[name](good, plan.classifier.class_name, folder.path)
+    proposing = plan.method.proposals is not None
+    for write in exporters(running.formats, proposals=proposing):
+        results = folder.results(masks=True, proposals=proposing)
+        good = (one for _, one in results if isinstance(one, Localization))
+        written = write(good, plan.classifier.class_name, folder.path)
         files |= {path.relative_to(folder.path).as_posix() for path in _made(written)}
     took = seconds if seconds["images"] else known.get("seconds", seconds)
     folder.finish(seconds=took, files=sorted(files))
@@ -130,14 +139,23 @@ def _made(written: Path) -> list[Path]:
     return [child for child in written.iterdir() if child.name != "images"]
 
 
-def report_of(folder: RunFolder, out: Path, results: Iterable[tuple[str, Found]]) -> Report:
-    """What a finished job did, from its results."""
+def untrusted(found: Localization) -> bool:
+    """Whether no box can be trusted: all probabilities are below `TRUSTED`, or there is no box."""
+    return max(found.scores, default=0.0) < TRUSTED
+
+
+def report_of(
+    folder: RunFolder, out: Path, results: Iterable[tuple[str, Found]], *, is_calibrated: bool
+) -> Report:
+    """What a finished job did, from its results; scores may be probabilities."""
     failures: dict[str, str] = {}
+    n_untrusted = 0
     sums: dict[str, tuple[int, float]] = {}
     for image_id, found in results:
         if isinstance(found, ImageError):
             failures[image_id] = str(found)
             continue
+        n_untrusted += untrusted(found)
         for name, score in zip(found.names, found.scores, strict=True):
             count, total = sums.get(name or "object", (0, 0.0))
             sums[name or "object"] = count + 1, total + score
@@ -148,6 +166,7 @@ def report_of(folder: RunFolder, out: Path, results: Iterable[tuple[str, Found]]
         failures=failures,
         gone=tuple(folder.gone),
         classes={name: (count, total / count) for name, (count, total) in by_count},
+        n_untrusted=n_untrusted if is_calibrated else None,
     )
 
 
@@ -155,7 +174,7 @@ def draw(loaded: Loaded, found: Localization, *, with_truth: bool) -> RGB:
     """The picture of one result, whose original was kept; `with_truth` draws the true boxes too."""
     assert loaded.original is not None
     return picture(
-        loaded.original,
+        readable(loaded.original),
         found,
         frame=loaded.frame,
         truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),

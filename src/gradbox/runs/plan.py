@@ -7,9 +7,11 @@ from typing import Any
 
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.batches import Failed, Loaded, load_batches, to_batch
-from gradbox.localization import Batch, Found, Sample, Selection
-from gradbox.methods import ReadyMethod
-from gradbox.models.classifier import Classifier
+from gradbox.images.survey import surveyed
+from gradbox.localization import Batch, Found, Localization, Sample, Selection
+from gradbox.methods import ReadyMethod, check_min_score
+from gradbox.models.classifier import Classifier, check_classifier
+from gradbox.models.heads import SOFTMAX
 
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
 """The class indices that are asked for in an image, None where none is given."""
@@ -20,7 +22,11 @@ class Plan:
     """What is to be localized: images, a method on a classifier, and the classes asked for.
 
     `labels_of` gives the class indices of an image, None leaves them to `selection`; `labels` are
-    those that were given for all images.
+    those that were given for all images. Boxes with a score below `min_score` are left out, so an
+    image may have none.
+
+    Raises:
+        UsageError: a `min_score` for scores that are no probabilities.
     """
 
     samples: Iterable[Sample]
@@ -29,6 +35,15 @@ class Plan:
     labels_of: LabelsOf
     selection: Selection
     labels: tuple[int, ...] = ()
+    min_score: float | None = None
+
+    def __post_init__(self) -> None:
+        check_min_score(self.min_score, self.method.method, self.method.box)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether equal text means an equal plan: only then a run may be resumed."""
+        return self.method.is_comparable and self.classifier.is_comparable
 
     @property
     def about(self) -> dict[str, Any]:
@@ -38,10 +53,17 @@ class Plan:
             "weights_hash": self.classifier.weights_hash,
             "dtype": str(self.classifier.dtype).removeprefix("torch."),
             "preprocessing": str(self.classifier.preprocessing),
+            "head": str(self.classifier.head) if self.classifier.head != SOFTMAX else None,
+            **self.classifier.preprocessing.reading.about,
             "layer": self.method.layer,
             "method": self.method.text,
+            **({"combination": self.method.combination} if self.method.combination else {}),
             "box": self.method.box_text,
+            "outlines": self.method.outlines and str(self.method.outlines),
+            "proposals": self.method.proposals,
+            "method_hash": "+".join(one.sha256 for one in self.method.method.seen) or None,
             "box_hash": None if self.method.regressor is None else self.method.regressor.sha256,
+            "min_score": self.min_score,
         }
 
 
@@ -65,7 +87,7 @@ def chunks(
     Equal makers of heat maps make the maps of a batch once; the seconds count for each of them. The
     classifiers' preprocessing has to be the same. `originals` keeps the decoded images.
     """
-    keep = originals or any(plan.method.method.needs_originals for plan in plans)
+    keep = originals or any(plan.method.needs_originals for plan in plans)
     for loaded in load_batches(
         plans[0].samples,
         plans[0].classifier.preprocessing,
@@ -88,7 +110,7 @@ def _chunk(plans: Sequence[Plan], loaded: Sequence[Loaded | Failed], details: bo
             rest = iter(_localized(plan, batch, usable, details))
             ended = batch.memo.clock()
         seconds.append(ended - started)
-        found.append([_in_place(one, rest, plan.classifier) for one in loaded])
+        found.append([_in_place(one, rest, plan) for one in loaded])
     return Chunk(loaded, found, seconds)
 
 
@@ -110,12 +132,57 @@ def _localized(
         return [failed]
 
 
-def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], classifier: Classifier) -> Found:
+def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], plan: Plan) -> Found:
     """What was found in an image: its error, or the next of what the usable ones gave, named."""
     if isinstance(loaded, Failed):
         return loaded.error
     found = next(rest)
     if isinstance(found, ImageError):
         return found.of(loaded.sample.image_id)
-    names = tuple(None if i is None else classifier.class_name(i) for i in found.labels)
+    if plan.selection.above is not None and plan.labels_of(loaded.sample) is None:
+        found = _there(found, plan)
+    if plan.min_score is not None:
+        found = _trusted(found, plan.min_score)
+    names = tuple(None if i is None else plan.classifier.class_name(i) for i in found.labels)
     return replace(found, names=names, blank=found.blank or loaded.blank)
+
+
+def _there(found: Localization, plan: Plan) -> Localization:
+    """Without the boxes of a class that is not there: the best one stood in where none is."""
+    least = plan.selection.least
+    there = [
+        label is None or probability >= plan.classifier.threshold(label, least)
+        for label, probability in zip(found.labels, found.label_scores, strict=True)
+    ]
+    return _only(found, [i for i, one in enumerate(there) if one])
+
+
+def _trusted(found: Localization, least: float) -> Localization:
+    """Without the boxes whose score is below `least`, as if the method had not found them."""
+    return _only(found, [i for i, score in enumerate(found.scores) if score >= least])
+
+
+def _only(found: Localization, kept: Sequence[int]) -> Localization:
+    """With these boxes alone.
+
+    The mask goes with the main box; the heat map stays, as it does where there is no box at all.
+    """
+    names = ("labels", "label_scores", "scores", "names", "peaks", "map_shares")
+    parts = {name: getattr(found, name) for name in names}
+    changes: dict[str, Any] = {
+        name: tuple(part[i] for i in kept) for name, part in parts.items() if part
+    }
+    mask = found.mask if 0 in kept else None
+    return replace(found, boxes=found.boxes[kept], mask=mask, **changes)
+
+
+def settled(classifier: Classifier, samples: Callable[[], Sequence[Sample]]) -> Classifier:
+    """The classifier, its range measured over these images where it is one of a data set.
+
+    Raises:
+        UsageError: no classifier, or none of the images can be used.
+    """
+    check_classifier(classifier)
+    if not classifier.preprocessing.reading.is_of_dataset:
+        return classifier
+    return replace(classifier, preprocessing=surveyed(classifier.preprocessing, samples()))

@@ -23,7 +23,10 @@ from gradbox.scores.wsol.maps import wsol_scores
 _SHOWN = (
     *HEADLINE,
     "pointing_game",
+    "detection",
+    "proposals",
     "masks",
+    "calibration",
     "supervision",
     "n_failed",
     "seconds_per_image",

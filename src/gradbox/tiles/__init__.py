@@ -1,0 +1,1 @@
+"""Pictures much larger than the input: the whole and a grid of tiles, merged."""
