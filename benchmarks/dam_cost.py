@@ -28,7 +28,8 @@ from gradbox.dam.rescoring import rescore
 from gradbox.geometry import Frame
 from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
-from gradbox.models.load import UNTRAINED, load_classifier
+from gradbox.models.load import load_classifier
+from gradbox.models.sources import UNTRAINED
 
 KMAX = 10
 

@@ -54,7 +54,8 @@ def rows(
         assert sample.size is not None
         frame = preprocessing.frame(sample.size)
         targets = targets_for(sample.boxes, frame, "largest")
-        yield store[sample.image_id][None], targets, [hash_source(sample.source)]
+        hashes = [hash_source(sample.source)]
+        yield TrainingBatch(store[sample.image_id][None], targets, hashes)
 
 
 def ious(

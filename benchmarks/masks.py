@@ -17,12 +17,13 @@ import numpy as np
 from gradbox.boxes import bounding, centered
 from gradbox.datasets import limit, load_dataset
 from gradbox.errors import ImageError
+from gradbox.geometry import filled_box
 from gradbox.localization import Found, Sample
 from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import localize
 from gradbox.scores.bootstrap import interval
-from gradbox.scores.masks import filled_box, mask_iou, oracle_iou
+from gradbox.scores.masks import mask_iou, oracle_iou
 from gradbox.scores.run_masks import load_mask
 
 SMOOTHING = 0.04
@@ -40,7 +41,7 @@ def main() -> None:
     samples: Sequence[Sample] = limit(masked, min(options.limit, len(masked)), 0)
     sources = [sample.source for sample in samples]
     by_dam = localize(sources, classifier, method=options.dam, details=True)
-    by_map = localize(sources, classifier, details=True)
+    by_map = localize(sources, classifier, method="sensitivity", details=True)
     rows: dict[str, list[float]] = {}
     for sample, *found in zip(samples, by_dam, by_map, strict=True):
         for name, iou in ious(sample, found, classifier, options.dam).items():

@@ -27,16 +27,17 @@ from gradbox.boxes import centered
 from gradbox.datasets import Dataset, load_dataset
 from gradbox.errors import ImageError
 from gradbox.files import write_text
+from gradbox.geometry import filled_box
 from gradbox.localization import Sample
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
 from gradbox.results.predictions import read_predictions
 from gradbox.runs.comparison import compare
-from gradbox.runs.evaluation import Part, without_twins
-from gradbox.runs.execution import Running
+from gradbox.runs.evaluation import Part
+from gradbox.runs.oddities import without_twins
 from gradbox.scores.bootstrap import Interval, interval, paired_difference
 from gradbox.scores.boxes import best_iou
-from gradbox.scores.masks import Overlap, filled_box
+from gradbox.scores.masks import Overlap
 from gradbox.scores.run_masks import load_mask, score_masks
 from gradbox.training.records import TrainingOptions
 from gradbox.training.train import train
@@ -51,10 +52,16 @@ CENTER = "sensitivity | center(0.8)"
 
 
 def write_labels(samples: Sequence[Sample], path: Path) -> None:
+    """The table image,label, and beside it a link to the folder of the images."""
+    first = samples[0]
+    root = Path(str(first.source)).resolve().parents[len(Path(first.image_id).parts) - 1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / "images").unlink(missing_ok=True)
+    (path.parent / "images").symlink_to(root)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(("image", "label"))
-    rows.writerows((Path(str(s.source)).resolve(), s.label) for s in samples)
+    rows.writerows((f"images/{sample.image_id}", sample.label) for sample in samples)
     write_text(path, table.getvalue())
 
 
@@ -147,7 +154,9 @@ def main() -> None:
     taught = load_classifier(str(report.card))
     before = load_classifier(options.arch, weights=options.weights)
     untaught = replace(before, preprocessing=taught.preprocessing)
-    accuracy = evaluate(dataset, taught, options.out / "accuracy", part=SCORED).metrics
+    accuracy = evaluate(
+        dataset, taught, options.out / "accuracy", method="sensitivity", part=SCORED
+    ).metrics
     assert accuracy is not None
     print(
         f"trained with {report.n_train} images, epoch {report.epoch} chosen with "
@@ -167,7 +176,6 @@ def main() -> None:
             options.out / title,
             runs=(*runs, CENTER),
             part=part,
-            running=Running(masks=True),
         )
         show(title, dataset, job.folder)
 
