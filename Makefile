@@ -46,6 +46,7 @@ docs: $(INSTALLED) ## build the documentation into site/
 
 pictures: $(INSTALLED) ## make every picture of README and docs anew
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python benchmarks/neurons.py $$($(BIN)/python -c 'from gradbox.demo.photographs import PHOTOGRAPHS as p; print(p[0].sample.source)') --out docs/images/neurons.jpg
 
 demo: $(INSTALLED) ## locate objects in photographs and generated scenes, without any download
 	$(BIN)/gradbox demo

@@ -8,11 +8,12 @@ import numpy as np
 from PIL import Image
 
 import gradbox
-from gradbox.demo.photographs import show_photographs
+from gradbox.demo.photographs import PHOTOGRAPHS, show_photographs
 from gradbox.demo.scenes import DAM, SEED
 from gradbox.images.decode import load_rgb
 from gradbox.models.load import SCENES, load_classifier
 from gradbox.reports.drawing import contact_sheet, picture, save_picture
+from gradbox.runs.map_sheet import map_sheet
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH = 1400
@@ -44,6 +45,13 @@ def scenes() -> None:
     save_picture(IMAGES / "scenes.jpg", contact_sheet(drawn))
 
 
+def maps() -> None:
+    """The cat under every map."""
+    sheet = map_sheet(PHOTOGRAPHS[0].sample.source, load_classifier(), side=200)
+    save_picture(IMAGES / "maps.jpg", sheet)
+
+
 if __name__ == "__main__":
     photographs()
     scenes()
+    maps()
