@@ -22,8 +22,10 @@ class _GuidedReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, limit: float, inplace: bool) -> Tensor:
         # The gate, not the output: what comes after a clamp may write into it. As the most that may
-        # pass, 0 or all, so that the backward pass is a single clamp.
-        ctx.save_for_backward(torch.zeros_like(x).masked_fill_((x > 0) & (x < limit), torch.inf))
+        # pass, 0 or all, so that the backward pass is a single clamp; made by the plain backward
+        # pass of everything, one vectorized kernel.
+        everything = x.new_full((), torch.inf).expand_as(x)
+        ctx.save_for_backward(torch.ops.aten.hardtanh_backward(everything, x, 0.0, limit))
         if inplace:
             ctx.mark_dirty(x)
             return x.clamp_(0, limit)

@@ -1,12 +1,14 @@
 """The neurons that speak for a class, and what each of them sees (paper B, steps 2 and 3)."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gradbox.attribution.gradients import Outputs, Rule, differentiable, forward, gradient
+from gradbox.attribution.heatmaps import signed_mean
 from gradbox.attribution.layers import Layer, last_convolutional_layer, named_layer, spatial_layers
 from gradbox.attribution.targets import class_score, neuron
 from gradbox.errors import UsageError
@@ -104,13 +106,39 @@ def guided_backpropagation(
     Raises:
         UsageError: an unknown layer, or the guided rule for a network without ReLUs.
     """
+    return torch.stack(list(_attributions(classifier, images, layer, neurons, rule)), dim=1)
+
+
+def neuron_maps(
+    classifier: Classifier,
+    images: Float[Tensor, "b c h w"],
+    layer: str,
+    neurons: Int[Tensor, "b k 3"],
+    *,
+    rule: Rule = "guided",
+) -> Float[Tensor, "b k h w"]:
+    """The signed mean over the channels of what `guided_backpropagation` gives.
+
+    Raises:
+        UsageError: as `guided_backpropagation`.
+    """
+    attributions = _attributions(classifier, images, layer, neurons, rule)
+    return torch.stack([signed_mean(one) for one in attributions], dim=1)
+
+
+def _attributions(
+    classifier: Classifier,
+    images: Float[Tensor, "b c h w"],
+    layer: str,
+    neurons: Int[Tensor, "b k 3"],
+    rule: Rule,
+) -> Iterator[Float[Tensor, "b c h w"]]:
+    """The attribution of one neuron of each image after the other."""
     outputs = forward(classifier, images, layers=[layer], head=False, rule=rule)
-    attributions = []
     for rank, positions in enumerate(neurons.unbind(dim=1), start=1):
         with differentiable():
             values = neuron(outputs.activations[layer], positions)
-        attributions.append(gradient(values, outputs.images, keep=rank < neurons.shape[1]))
-    return torch.stack(attributions, dim=1)
+        yield gradient(values, outputs.images, keep=rank < neurons.shape[1])
 
 
 def _convolutional(layer: Layer, classifier: Classifier) -> Layer:

@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gradbox.attribution.gradients import Outputs
-from gradbox.attribution.heatmaps import signed_mean
+from gradbox.attribution.gradients import Outputs, trace
 from gradbox.attribution.layers import Layer
 from gradbox.attribution.maps import slots
 from gradbox.attribution.targets import Score, labels_to_locate
 from gradbox.dam.blobs import Masks, blob, smooth, union
 from gradbox.dam.neurons import (
-    guided_backpropagation,
     layer_gradient_x_activation,
+    neuron_maps,
     top_neurons,
 )
 from gradbox.dam.options import DamOptions
@@ -27,6 +27,8 @@ from gradbox.models.classifier import Classifier
 from gradbox.parts import parts
 
 NO_CLASS_FOR_DAM = "dam looks for a class: name one, or use 'sensitivity(target=layer_mean)'"
+_FRESH = 32 * 2**20
+"""Bytes from which on glibc takes fresh memory for each tensor, and gives it back after it."""
 NeuronMaps = Float[np.ndarray, "b k h w"]
 
 
@@ -47,6 +49,20 @@ class Stages:
     classifier: Classifier
     layer: Layer
     at_once: int
+
+    @cached_property
+    def in_memory(self) -> int:
+        """How many images, at most `at_once`, whose activations the memory in use has room for.
+
+        On a CPU a larger tensor costs more than what is computed of it: each takes pages that the
+        system has to clear.
+        """
+        if self.classifier.device.type != "cpu":
+            return self.at_once
+        blank = self.classifier.normalize(self.classifier.preprocessing.blank())
+        outputs = [call.output for call in trace(self.classifier, blank)]
+        largest = max(one.nbytes for one in outputs if isinstance(one, Tensor))
+        return min(self.at_once, max(1, _FRESH // largest))
 
     def speakers(self, outputs: Outputs, batch: Batch, *, keep: bool = False) -> list[Asked]:
         """1, 2: the neurons that speak most for each class; images without finite logits have none.
@@ -84,12 +100,13 @@ class Stages:
         self, images: Float[Tensor, "b c h w"], neurons: Sequence[Int[Tensor, "k 3"]]
     ) -> NeuronMaps:
         """3: what each neuron sees of its image, by guided backpropagation."""
-        stacked = torch.stack(list(neurons))
-        attributions = guided_backpropagation(
-            self.classifier, images, self.layer.name, stacked, rule=self.options.rule
-        )
-        heatmaps = signed_mean(attributions.flatten(0, 1))
-        return heatmaps.reshape(*stacked.shape[:2], *images.shape[2:]).cpu().numpy()
+        count = self.in_memory
+        some = zip(images.split(count), torch.stack(list(neurons)).split(count), strict=True)
+        maps = [
+            neuron_maps(self.classifier, part, self.layer.name, own, rule=self.options.rule).cpu()
+            for part, own in some
+        ]
+        return torch.cat(maps).numpy()
 
     def blobs(self, heatmaps: NeuronMaps) -> list[Masks]:
         """4: the region that each neuron looks at; it may be empty."""
@@ -128,7 +145,7 @@ class Stages:
             torch.tensor(labels)[owners],
             score=score,
             background=self.options.background,
-            at_once=self.at_once,
+            at_once=self.in_memory,
         )
         return np.split(scores.cpu().numpy(), np.cumsum(counts)[:-1])
 
