@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from gradbox.geometry import Mask
 
@@ -15,8 +15,8 @@ def parts(mask: Mask, *, at_most: int | None = None, least: int = 1) -> Bool[np.
         at_most: so many of them.
         least: only those of at least so many pixels.
     """
-    _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    areas = stats[1:, cv2.CC_STAT_AREA]
+    _, numbered = _numbered(mask)
+    areas = np.bincount(numbered.ravel())[1:]
     by_area = np.argsort(-areas, kind="stable")[:at_most]
     chosen = by_area[areas[by_area] >= least]
     return np.asarray(numbered == (1 + chosen)[:, None, None])
@@ -24,7 +24,8 @@ def parts(mask: Mask, *, at_most: int | None = None, least: int = 1) -> Bool[np.
 
 def largest_part(mask: Mask) -> Mask:
     """The largest 8-connected part, the first found of equals; an empty mask stays empty."""
-    return np.asarray(parts(mask, at_most=1).any(axis=0))
+    last, _ = _numbered(mask)
+    return mask if last <= 1 else np.asarray(parts(mask, at_most=1)[0])
 
 
 def without_holes(mask: Mask) -> Mask:
@@ -33,3 +34,12 @@ def without_holes(mask: Mask) -> Mask:
     filled = np.zeros(mask.shape, dtype=np.uint8)
     cv2.drawContours(filled, contours, -1, color=1, thickness=cv2.FILLED)
     return filled.astype(bool)
+
+
+def _numbered(mask: Mask) -> tuple[int, Int[np.ndarray, "h w"]]:
+    """The highest number of a part, and of each pixel that of its part, 0 outside.
+
+    OpenCV's areas come with statistics that take ten times as long.
+    """
+    count, numbered = cv2.connectedComponents(mask.astype(np.uint8))
+    return count - 1, numbered

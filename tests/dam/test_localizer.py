@@ -11,7 +11,12 @@ from gradbox import boxes as bx
 from gradbox.attribution.gradients import forward
 from gradbox.dam.blobs import Smoothing, blob, union
 from gradbox.dam.localizer import Dam, DamLocalizer
-from gradbox.dam.neurons import guided_backpropagation, layer_gradient_x_activation, top_neurons
+from gradbox.dam.neurons import (
+    guided_backpropagation,
+    layer_gradient_x_activation,
+    neuron_maps,
+    top_neurons,
+)
 from gradbox.dam.rescoring import region_alone, rescore
 from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame
@@ -378,11 +383,11 @@ def test_a_map_that_is_not_finite_is_an_error_of_its_image(
     localizer = DamLocalizer(Dam(kmax=3, k=2), networks.classifier())
 
     def overflown(*given: object, **options: object) -> Tensor:
-        attributions = guided_backpropagation(*given, **options)
-        attributions[1, 2, :, 0] = value
-        return attributions
+        maps = neuron_maps(*given, **options)
+        maps[1, 2, 0] = value
+        return maps
 
-    monkeypatch.setattr("gradbox.dam.stages.guided_backpropagation", overflown)
+    monkeypatch.setattr("gradbox.dam.stages.neuron_maps", overflown)
     batch = networks.batch(torch.rand(3, 3, 16, 16).mul(255).byte(), [(0,), (1,), (2,)])
     for answers in (localizer.localize(batch), localizer.maps(batch)):
         assert [isinstance(one, ImageError) for one in answers] == [False, True, False]

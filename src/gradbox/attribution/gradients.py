@@ -30,6 +30,9 @@ By = Literal["pixels", "layers", "nothing"]
 Hook = Callable[[nn.Module, Any, Any], Any]
 """What torch calls after a module, with its input and output: see `register_forward_hook`."""
 
+Replacement = Callable[[Tensor], Tensor]
+"""From the output of a layer to what the layers after it see."""
+
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
@@ -234,6 +237,25 @@ def trace(classifier: Classifier, images: Float[Tensor, "b c h w"]) -> list[Call
             stack.enter_context(_hooked(module, hook))
         classifier.module(images)
     return calls
+
+
+def run_with(
+    classifier: Classifier, images: Float[Tensor, "b c h w"], replaced: Mapping[str, Replacement]
+) -> Any:
+    """What the network returns where the outputs of some layers are replaced on their way.
+
+    There is no graph. The layers have another size, or number of images, from there on.
+    """
+    with torch.inference_mode(), ExitStack() as stack:
+        for name, replacement in replaced.items():
+
+            def hook(
+                _module: nn.Module, _inputs: Any, output: Any, by: Replacement = replacement
+            ) -> Any:
+                return by(output)
+
+            stack.enter_context(_hooked(classifier.submodule(name), hook))
+        return classifier.module(images)
 
 
 def refuse_scripts(classifier: Classifier) -> None:

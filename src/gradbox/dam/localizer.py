@@ -175,12 +175,13 @@ class DamLocalizer:
         blobs = stages.blobs(heatmaps)
         seen = [masks.any(axis=(1, 2)) for masks in blobs]
         blobs = [masks[some] for masks, some in zip(blobs, seen, strict=True)]
-        logits = stages.rescored(own, labels, blobs, "logit")
+        alone = stages.alone(own, labels)
+        logits = alone.scores(blobs, "logit")
         best_first = [np.argsort(-one, kind="stable") for one in logits]
         blobs = [masks[order] for masks, order in zip(blobs, best_first, strict=True)]
-        counts = stages.counts(own, labels, blobs)
+        counts = stages.counts(alone, blobs)
         shapes = [stages.shapes(masks[:n]) for masks, n in zip(blobs, counts, strict=True)]
-        scores = stages.rescored(own, labels, shapes, "probability")
+        scores = alone.scores(shapes, "probability")
         return [
             RegionsOfClass(
                 label=labels[i],

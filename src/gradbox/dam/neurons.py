@@ -35,15 +35,24 @@ def neuron_layer(classifier: Classifier) -> Layer:
     """
     if classifier.layer is not None:
         return _convolutional(named_layer(classifier, classifier.layer), classifier)
-    layers = [layer for layer in spatial_layers(classifier) if len(layer.shape) == 3]
-    names = Counter(layer.name for layer in layers)
-    blocks = [
-        layer for layer in layers if names[layer.name] == 1 and _is_block(classifier, layer.name)
+    fine = [
+        b for b in blocks(classifier) if classifier.preprocessing.size[0] <= _COARSEST * b.shape[1]
     ]
-    fine = [b for b in blocks if classifier.preprocessing.size[0] <= _COARSEST * b.shape[1]]
     last = [b for b in fine if b.shape[1:] == fine[-1].shape[1:]]
     found = last[-2:][0] if last else last_convolutional_layer(classifier)
     return _convolutional(found, classifier)
+
+
+def blocks(classifier: Classifier) -> list[Layer]:
+    """The layers (c, h, w) that stand in the network itself and in its `Sequential`s, in order.
+
+    Bare convolutions, before their ReLU, are left out, and what runs more than once.
+    """
+    layers = [layer for layer in spatial_layers(classifier) if len(layer.shape) == 3]
+    names = Counter(layer.name for layer in layers)
+    return [
+        layer for layer in layers if names[layer.name] == 1 and _is_block(classifier, layer.name)
+    ]
 
 
 def layer_gradient_x_activation(

@@ -1,8 +1,10 @@
 """The stages of DAM, paper B's steps 1 to 6, each for all images of a batch together."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 from gradbox.attribution.gradients import Outputs, trace
 from gradbox.attribution.layers import Layer
 from gradbox.attribution.maps import slots
-from gradbox.attribution.targets import Score, labels_to_locate
+from gradbox.attribution.targets import labels_to_locate
 from gradbox.dam.blobs import Masks, blob, smooth, union
 from gradbox.dam.neurons import (
     layer_gradient_x_activation,
@@ -20,7 +22,8 @@ from gradbox.dam.neurons import (
     top_neurons,
 )
 from gradbox.dam.options import DamOptions
-from gradbox.dam.rescoring import rescore
+from gradbox.dam.rescoring import Alone
+from gradbox.dam.windows import Local, local_layers
 from gradbox.errors import UsageError
 from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
@@ -100,64 +103,60 @@ class Stages:
         self, images: Float[Tensor, "b c h w"], neurons: Sequence[Int[Tensor, "k 3"]]
     ) -> NeuronMaps:
         """3: what each neuron sees of its image, by guided backpropagation."""
-        count = self.in_memory
-        some = zip(images.split(count), torch.stack(list(neurons)).split(count), strict=True)
+        stacked, layer, rule = torch.stack(list(neurons)), self.layer.name, self.options.rule
+        chunks = -(-len(images) // self.in_memory)
+        size = -(-len(images) // chunks)
         maps = [
-            neuron_maps(self.classifier, part, self.layer.name, own, rule=self.options.rule).cpu()
-            for part, own in some
+            neuron_maps(self.classifier, images[some], layer, stacked[some], rule=rule).cpu()
+            for some in (slice(start, start + size) for start in range(0, len(images), size))
         ]
         return torch.cat(maps).numpy()
 
     def blobs(self, heatmaps: NeuronMaps) -> list[Masks]:
         """4: the region that each neuron looks at; it may be empty."""
-        return [
-            np.stack(
-                [
-                    blob(
-                        heatmap,
-                        percentile=self.options.percentile,
-                        population=self.options.population,
-                        smoothing=self.options.smoothing
-                        if self.options.smooth == "blobs"
-                        else None,
-                    )
-                    for heatmap in maps
-                ]
-            )
-            for maps in heatmaps
-        ]
+        one = partial(
+            blob,
+            percentile=self.options.percentile,
+            population=self.options.population,
+            smoothing=self.options.smoothing if self.options.smooth == "blobs" else None,
+        )
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            found = list(pool.map(one, chain.from_iterable(heatmaps)))
+        return list(np.stack(found).reshape(heatmaps.shape))
 
-    def rescored(
-        self,
-        images: Float[Tensor, "b c h w"],
-        labels: Sequence[int],
-        masks: Sequence[Masks],
-        score: Score,
-    ) -> list[Float[np.ndarray, "_"]]:
-        """5: the score of each image's class on each of the image's masks alone, in few calls."""
-        counts = [len(some) for some in masks]
-        owners = np.repeat(np.arange(len(masks)), counts)
-        scores = rescore(
+    def alone(self, images: Float[Tensor, "b c h w"], labels: Sequence[int]) -> Alone:
+        """5: what scores regions of these images for these classes."""
+        usual = tuple(images.shape[2:]) == self.classifier.preprocessing.size
+        return Alone(
             self.classifier,
             images,
-            np.concatenate(masks),
-            owners,
-            torch.tensor(labels)[owners],
-            score=score,
-            background=self.options.background,
-            at_once=self.in_memory,
+            labels,
+            self.options.background,
+            self.in_memory,
+            self._local if usual else (),
         )
-        return np.split(scores.cpu().numpy(), np.cumsum(counts)[:-1])
 
-    def counts(
-        self, images: Float[Tensor, "b c h w"], labels: Sequence[int], blobs: Sequence[Masks]
-    ) -> list[int]:
+    @cached_property
+    def _local(self) -> Sequence[Local]:
+        wanted = self.options.background == "mean" and self.classifier.device.type == "cpu"
+        return local_layers(self.classifier) if wanted else ()
+
+    def counts(self, alone: Alone, blobs: Sequence[Masks]) -> list[int]:
         """How many of each image's blobs, best first, its box is made of."""
         if self.options.k != "auto":
             return [min(self.options.k, len(masks)) for masks in blobs]
         growing = [np.logical_or.accumulate(masks) for masks in blobs]
-        logits = self.rescored(images, labels, growing, "logit")
-        return [int(np.argmin(np.append(np.diff(one) > 0, False))) + 1 for one in logits]
+        counts, rising = [1] * len(blobs), [len(masks) > 1 for masks in blobs]
+        while any(rising):
+            pairs = [
+                masks[n - 1 : n + 1] if goes_on else masks[:0]
+                for masks, n, goes_on in zip(growing, counts, rising, strict=True)
+            ]
+            for image, logits in enumerate(alone.scores(pairs, "logit")):
+                rising[image] = len(logits) == 2 and bool(logits[1] > logits[0])
+                counts[image] += rising[image]
+                rising[image] &= counts[image] < len(blobs[image])
+        return counts
 
     def shapes(self, blobs: Masks) -> Masks:
         """6: what becomes a box each: the union of the blobs, or its connected parts."""
