@@ -1,30 +1,41 @@
-"""What DAM costs: ratios to a forward pass, the naive form and pytorch-grad-cam, in one run.
+"""What DAM costs by stage, over one bare forward pass of the same batch and against its floor.
 
-Expected: a guided map at least 3 times as fast as pytorch-grad-cam's `GuidedBackpropReLUModel`.
+Expected: `dam` at most 1.1 times its floor: a forward pass, the ranking, kmax guided backward
+passes, and kmax + 1 forward passes for the regions and their union. With `--peers` also the naive
+form, and a guided map at least 3 times as fast as pytorch-grad-cam's `GuidedBackpropReLUModel`.
 
-    python benchmarks/dam_cost.py torchvision/vgg16 $GRADBOX_ASSETS/models/mobilenet_edgetpu.toml
+    python benchmarks/dam_cost.py torchvision/vgg16 efficientnet_lite0 --batch 4
 
-torchvision's networks have random weights. The naive form is DAM as the paper lists it: for each
+torchvision's networks have random weights, and the pictures are gradbox's own scenes. Each figure
+is the median over interleaved rounds of ratios taken round by round. `--clock processor` counts the
+processor time of all threads, for a machine that does other work (set OMP_WAIT_POLICY=passive and
+GOMP_SPINCOUNT=0, or waiting counts as work). The naive form is DAM as the paper lists it: for each
 image a pass for the ranking, for each of kmax neurons a whole forward and backward pass, for each
 blob a forward pass.
 """
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from statistics import median
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from cost import bare, measure
+from cost import bare
 from pytorch_grad_cam import GuidedBackpropReLUModel
 
-from gradbox.attribution.gradients import forward, input_gradient
+from gradbox.attribution.gradients import differentiable, forward, gradient, input_gradient
 from gradbox.attribution.heatmaps import signed_mean
 from gradbox.attribution.targets import neuron
 from gradbox.dam.blobs import Smoothing, blob
 from gradbox.dam.localizer import Dam, DamLocalizer
 from gradbox.dam.neurons import guided_backpropagation, layer_gradient_x_activation, top_neurons
-from gradbox.dam.rescoring import rescore
+from gradbox.dam.rescoring import Alone, rescore
+from gradbox.dam.stages import Stages
+from gradbox.datasets.scenes import scene
 from gradbox.geometry import Frame
 from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
@@ -32,18 +43,55 @@ from gradbox.models.load import load_classifier
 from gradbox.models.sources import UNTRAINED
 
 KMAX = 10
+CLOCKS = {"wall": perf_counter, "processor": process_time}
+STAGES = {
+    "forward pass": (DamLocalizer, "_pass"),
+    "ranking": (Stages, "speakers"),
+    "guided passes": (Stages, "seen_by"),
+    "blobs": (Stages, "blobs"),
+    "rescoring": (Alone, "scores"),
+}
+Clock = Callable[[], float]
+Job = tuple[Callable[[], object], int]
+Seconds = dict[str, float]
 
 
 def batch_of(classifier: Classifier, count: int) -> Batch:
     height, width = classifier.preprocessing.size
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (count, 3, height, width), dtype=np.uint8)
+    pictures = [scene(1, i, size=(height, width)).image for i in range(count)]
     return Batch(
         image_ids=tuple(map(str, range(count))),
-        pixels=torch.from_numpy(pixels),
+        pixels=torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(),
         frames=(Frame.squash((height, width), (height, width)),) * count,
         labels=((0,),) * count,
     )
+
+
+def timed(job: Callable[[], object], clock: Clock) -> float:
+    started = clock()
+    job()
+    return clock() - started
+
+
+@contextmanager
+def watched(clock: Clock) -> Iterator[Seconds]:
+    """What each stage takes while this is open."""
+    spent = dict.fromkeys(STAGES, 0.0)
+    originals = {name: getattr(owner, method) for name, (owner, method) in STAGES.items()}
+    for name, (owner, method) in STAGES.items():
+
+        def watch(*given: object, _name: str = name, **options: object) -> object:
+            started = clock()
+            result = originals[_name](*given, **options)
+            spent[_name] += clock() - started
+            return result
+
+        setattr(owner, method, watch)
+    try:
+        yield spent
+    finally:
+        for name, (owner, method) in STAGES.items():
+            setattr(owner, method, originals[name])
 
 
 def positions(classifier: Classifier, images: torch.Tensor, layer: str) -> torch.Tensor:
@@ -67,45 +115,81 @@ def naive(classifier: Classifier, images: torch.Tensor, layer: str) -> None:
             rescore(classifier, image, mask[None], owner, label)
 
 
+def peers(model: str, classifier: Classifier, images: torch.Tensor, layer: str) -> dict[str, Job]:
+    """The naive form, and a guided map beside pytorch-grad-cam's, each for so many images or maps.
+
+    The peer exchanges the network's ReLU modules, so it gets a network of its own.
+    """
+    network = load(model).module
+    peer = GuidedBackpropReLUModel(model=network, device=torch.device("cpu"))
+    places = positions(classifier, images, layer)
+    return {
+        "dam, naive": (partial(naive, classifier, images, layer), len(images)),
+        "guided map": (
+            partial(guided_backpropagation, classifier, images, layer, places),
+            len(images) * KMAX,
+        ),
+        "pytorch-grad-cam guided map": (partial(peer, images[:1], target_category=0), 1),
+    }
+
+
+def rounds_of(localizer: DamLocalizer, batch: Batch, clock: Clock, rounds: int) -> list[Seconds]:
+    """Over a bare forward pass of the same round: the stages, all, and the floor."""
+    classifier, layer = localizer.classifier, localizer._stages.layer.name
+    images = classifier.normalize(batch.pixels)
+    graph = forward(classifier, images, layers=[layer], head=False, rule="guided")
+    places = positions(classifier, images, layer)[:, 0]
+
+    def backward() -> None:
+        with differentiable():
+            values = neuron(graph.activations[layer], places)
+        gradient(values, graph.images, keep=True)
+
+    found = []
+    for turn in range(rounds + 1):  # the first one warms up
+        base = min(timed(partial(bare, classifier.module, images), clock) for _ in range(2))
+        back = timed(backward, clock) / base
+        with watched(clock) as spent:
+            total = timed(partial(localizer.localize, batch), clock) / base
+        if turn:
+            stages = {name: seconds / base for name, seconds in spent.items()}
+            floor = 1 + stages["ranking"] + KMAX * back + KMAX + 1
+            rest = total - sum(stages.values())
+            found.append({**stages, "rest": rest, "dam": total, "floor": floor})
+    return found
+
+
+def load(model: str) -> Classifier:
+    weights = UNTRAINED if model.startswith("torchvision/") else None
+    return load_classifier(model, weights=weights, device="cpu")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--peers", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print("| model | job | s an image, or a map | over one forward pass |")
-    print("|---|---|---|---|")
+    columns = (*STAGES, "rest", "dam", "floor")
+    print(f"| model | {' | '.join(columns)} |")
+    print("|---" * (len(columns) + 1) + "|")
     for model in options.models:
-        weights = UNTRAINED if model.startswith("torchvision/") else None
-        classifier = load_classifier(model, weights=weights, device="cpu")
-        localizer = DamLocalizer(Dam(kmax=KMAX), classifier)
-        layer = localizer.layer.name
-        batch = batch_of(classifier, options.batch)
-        images = classifier.normalize(batch.pixels)
-        places = positions(classifier, images, layer)
-        # The peer exchanges the network's ReLU modules, so it gets a network of its own.
-        peer_network = load_classifier(model, weights=weights, device="cpu").module
-        peer = GuidedBackpropReLUModel(model=peer_network, device=torch.device("cpu"))
-        jobs = {
-            "forward": (partial(bare, classifier, images), options.batch),
-            "dam": (partial(localizer.localize, batch), options.batch),
-            "dam, naive": (partial(naive, classifier, images, layer), options.batch),
-            "guided map": (
-                partial(guided_backpropagation, classifier, images, layer, places),
-                options.batch * KMAX,
-            ),
-            "pytorch-grad-cam guided map": (partial(peer, images[:1], target_category=0), 1),
-        }
-        seconds = measure({name: job for name, (job, _) in jobs.items()}, options.rounds)
-        each = {name: [s / jobs[name][1] for s in values] for name, values in seconds.items()}
-        for name, values in each.items():
-            ratio = median(v / f for v, f in zip(values, each["forward"], strict=True))
-            print(f"| {model} | {name} | {median(values):.4f} | {ratio:.2f} |", flush=True)
-        for slow, fast in (("dam, naive", "dam"), ("pytorch-grad-cam guided map", "guided map")):
-            ratio = median(s / f for s, f in zip(each[slow], each[fast], strict=True))
-            print(f"| {model} | {slow} / {fast} | | {ratio:.2f} |", flush=True)
+        localizer = DamLocalizer(Dam(kmax=KMAX), load(model))
+        batch = batch_of(localizer.classifier, options.batch)
+        clock = CLOCKS[options.clock]
+        found = rounds_of(localizer, batch, clock, options.rounds)
+        values = " | ".join(f"{median(one[name] for one in found):.2f}" for name in columns)
+        print(f"| {Path(model).stem} | {values} |", flush=True)
+        if options.peers:
+            classifier, layer = localizer.classifier, localizer._stages.layer.name
+            images = classifier.normalize(batch.pixels)
+            for name, (job, count) in peers(model, classifier, images, layer).items():
+                base = timed(partial(bare, classifier.module, images), clock) / len(images)
+                print(f"{name}: {timed(job, clock) / count / base:.2f} forward passes", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import networks
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gradbox import boxes as bx
@@ -17,7 +19,7 @@ from gradbox.dam.neurons import (
     neuron_maps,
     top_neurons,
 )
-from gradbox.dam.rescoring import region_alone, rescore
+from gradbox.dam.rescoring import Alone, region_alone, rescore
 from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame
 from gradbox.images.decode import load_rgb
@@ -133,6 +135,54 @@ def test_k_auto_stops_where_the_unions_score_no_longer_rises():
     )
     assert sum(region.chosen for region in found.regions) == 4
     assert found.boxes.tolist() == [[20, 4, 28, 12]]
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=0, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_k_auto_asks_for_no_union_that_cannot_count(logits: list[list[int]]) -> None:
+    """Blob n of an image is pixel n, so its unions are the first n pixels, scored as given.
+
+    The count is that of the paper's rule over all unions: the first after which none is higher.
+    """
+    asked: list[tuple[int, int]] = []
+
+    class Scores(Alone):
+        def scores(self, masks: list[np.ndarray], score: str) -> list[np.ndarray]:
+            assert score == "logit"
+            asked.extend((i, int(one.sum())) for i, own in enumerate(masks) for one in own)
+            return [
+                np.array([logits[i][int(one.sum()) - 1] for one in own], dtype=float)
+                for i, own in enumerate(masks)
+            ]
+
+    localizer = brightness(kmax=6, k="auto")
+    images = torch.zeros(len(logits), 3, SIDE, SIDE, dtype=torch.float64)
+    alone = Scores(localizer.classifier, images, [0] * len(logits), "mean", 8)
+    blobs = [np.eye(len(own), 6, dtype=bool)[:, None] for own in logits]
+    counts = localizer._stages.counts(alone, blobs)
+    for image, own in enumerate(logits):
+        assert counts[image] == int(np.argmin(np.append(np.diff(own) > 0, False))) + 1
+        assert max([n for i, n in asked if i == image], default=0) <= counts[image] + 1
+
+
+def test_a_region_that_was_shown_is_not_shown_again() -> None:
+    net, rng = networks.classifier(), np.random.default_rng(0)
+    x = net.normalize(networks.pixels(2))
+    shown: list[int] = []
+    net.module.head.register_forward_hook(lambda _m, given, _o: shown.append(len(given[0])))
+    alone = Alone(net, x, [4, 1], "mean", at_once=8)
+    masks = rng.random((3, *networks.SIZE)) < 0.3
+    masks[2] = False
+    first = alone.scores([masks, masks[:1]], "logit")  # both images' own
+    assert sum(shown) == 3
+    again = alone.scores([masks[1::-1], masks[2:]], "logit")
+    assert sum(shown) == 3
+    assert again[0].tolist() == first[0][1::-1].tolist()
+    assert (first[0][2], again[1].tolist()) == (-np.inf, [-np.inf])
+    (probability,), _ = alone.scores([masks[:1], masks[:0]], "probability")
+    owners, label = np.array([0]), torch.tensor([4])
+    expected = rescore(net, x, masks[:1], owners, label, score="probability")
+    assert probability == pytest.approx(float(expected), abs=1e-12)
 
 
 def test_instances_of_one_class_get_a_box_each():

@@ -75,21 +75,12 @@ def local_layers(classifier: Classifier) -> list[Local]:
 
     How far each looks is seen by a NaN in its input, and all is tried on a picture of noise.
     """
-    found = _probed(classifier, _candidates(classifier))
-    size = classifier.preprocessing.size
-    masks = np.zeros((2, *size), dtype=bool)
-    masks[0, : size[0] // 3, : size[1] // 3] = True
-    masks[1, size[0] // 3 : size[0] // 2, size[1] // 2 :] = True
-    seeded = torch.Generator().manual_seed(0)
-    shape = (2, *classifier.preprocessing.blank().shape[1:])
-    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seeded)
-    alone = classifier.normalize(pixels) * torch.from_numpy(masks).to(classifier.device)[:, None]
-    whole = logits_in_windows(classifier, [], alone, masks)
+    candidates = _candidates(classifier)
     try:
-        same = logits_in_windows(classifier, found, alone, masks)
-    except Exception:  # whatever a network says to a window that it cannot take
+        found = _probed(classifier, candidates) if candidates else []
+        return found if found and _is_same(classifier, found) else []
+    except Exception:  # whatever a network says to a NaN, or a window that it cannot take
         return []
-    return found if (same - whole).abs().max() <= _SAME * whole.abs().max() else []
 
 
 def logits_in_windows(
@@ -152,16 +143,32 @@ def _in_blank(
     return placed
 
 
+def _is_same(classifier: Classifier, layers: Sequence[Local]) -> bool:
+    """Whether the logits of noise in two regions, one at an edge, are those of whole pictures."""
+    rows, columns = classifier.preprocessing.size
+    masks = np.zeros((2, rows, columns), dtype=bool)
+    masks[0, rows // 4 : rows // 2, columns // 3 : columns // 2] = True
+    masks[1, : rows // 4, columns // 2 :] = True
+    blank = classifier.normalize(classifier.preprocessing.blank()) * 0
+    noise = torch.rand(2, *blank.shape[1:], generator=torch.Generator().manual_seed(0))
+    alone = (noise * torch.from_numpy(masks)[:, None]).to(blank)
+    alone = alone.contiguous(memory_format=_layout(blank))
+    whole = logits_in_windows(classifier, [], alone, masks)
+    windows = logits_in_windows(classifier, layers, alone, masks)
+    return bool((windows - whole).abs().max() <= _SAME * whole.abs().max())
+
+
 def _layout(values: Float[Tensor, "n c h w"]) -> torch.memory_format:
     last = values.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
 
 
 def _candidates(classifier: Classifier) -> list[Layer]:
-    size, found = classifier.preprocessing.size, []
+    (height, width), found = classifier.preprocessing.size, []
     for block in blocks(classifier):
-        stride = size[0] // block.shape[1]
-        if block.shape[1:] == (size[0] / stride, size[1] / stride) and stride <= _COARSEST:
+        _, rows, columns = block.shape
+        stride = height // rows
+        if (stride * rows, stride * columns) == (height, width) and stride <= _COARSEST:
             found.append(block)
     return found
 
@@ -172,8 +179,6 @@ def _probed(classifier: Classifier, layers: Sequence[Layer]) -> list[Local]:
     Of two blank pictures one has a NaN where the middle of the next layer comes from; once that
     layer has run, its activation is the blank one again but for the next NaN.
     """
-    if not layers:
-        return []
     height, _ = classifier.preprocessing.size
     strides = [1, *(height // layer.shape[1] for layer in layers)]
     found: list[Local] = []
