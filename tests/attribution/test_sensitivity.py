@@ -69,7 +69,8 @@ def test_several_classes_have_a_map_each_main_class_first():
 def test_the_recognized_classes_are_selected_by_top_and_near_top():
     pixels = networks.pixels(3)
     with torch.no_grad():
-        probabilities = CLASSIFIER.module(CLASSIFIER.normalize(pixels)).softmax(dim=1)
+        network = CLASSIFIER.runner.network()
+        probabilities = network(CLASSIFIER.normalize(pixels)).softmax(dim=1)
     order = probabilities.argsort(dim=1, descending=True)
     near = 0.5
     for selection in (Selection(), Selection(top=3), Selection(top=0, near_top=near)):

@@ -112,7 +112,11 @@ def forward(
     """
     if by != "nothing":
         refuse_black_box(classifier.module, classifier.name)
-    modules = {name: classifier.submodule(name) for name in layers}
+    for name in layers:
+        classifier.submodule(name)  # which offers the nearest names
+    whole = not layers and rule == "plain"
+    network = classifier.runner.network(layers, whole=whole)
+    modules = {name: network.get_submodule(name) for name in layers}
     if not head and not modules:
         raise ValueError("head=False needs at least one layer to stop at")
     if modules or rule == "guided":
@@ -144,7 +148,7 @@ def forward(
             stack.enter_context(_hooked(module, record(name)))
         guided = stack.enter_context(GuidedReLUs()) if rule == "guided" else None
         with suppress(_Stop):
-            output = classifier.module(x.clone())  # its first layer may be in place
+            output = network(x.clone())  # its first layer may be in place
             if classifier.has_classes:
                 logits = logits_of(classifier, output, len(x))
     if guided is not None and guided.count == 0:

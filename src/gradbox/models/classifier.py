@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Shaped
@@ -13,15 +12,12 @@ from gradbox.errors import UsageError, expect, nearest
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import ClassFrom, Selection
 from gradbox.models.black_box import BlackBox, Scorer, Scores, refuse_black_box
-from gradbox.models.copying import private_copy
 from gradbox.models.devices import device_and_dtype
 from gradbox.models.doubts import Doubts
 from gradbox.models.heads import SOFTMAX, Head, HeadKind, as_head
 from gradbox.models.outputs import as_logits
+from gradbox.models.runner import Computing, MemoryFormat, Runner
 from gradbox.models.weights import hash_weights
-
-MemoryFormat = Literal["contiguous", "channels_last"]
-_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,8 +26,9 @@ class Classifier:
 
     `module` maps (b, c, h, w) to (b, n_classes) logits. It is a private copy in evaluation mode
     whose parameters require no gradient, so whatever is done to it, the caller's module stays as
-    it is. `layer` overrides the last convolutional layer that is found by itself. `head` says what
-    the outputs are; `head_is_said` that somebody did, and that it is not softmax as usual.
+    it is; `runner` has what is run in its place. `layer` overrides the last convolutional layer
+    that is found by itself. `head` says what the outputs are; `head_is_said` that somebody did, and
+    that it is not softmax as usual.
     """
 
     module: nn.Module
@@ -44,6 +41,7 @@ class Classifier:
     head_is_said: bool = True
     device: torch.device
     dtype: torch.dtype
+    runner: Runner
 
     def __post_init__(self) -> None:
         if self.layer is not None:
@@ -68,14 +66,16 @@ class Classifier:
         layer: str | None = None,
         head: Head | HeadKind | None = None,
         device: str = "auto",
-        dtype: str = "float32",
+        dtype: str = "auto",
         memory_format: MemoryFormat = "contiguous",
+        fold: bool = True,
+        compiled: bool = False,
     ) -> "Classifier":
         """Take a module as a classifier; it keeps its parameters, flags, hooks and device.
 
         On the same device, with the same dtype and layout, the weights are shared, not copied. Your
         hooks do not run on the copy, and what `torch.compile` made of a module is left out. `head`
-        is softmax where nobody says.
+        is softmax where nobody says. `fold` and `compiled` as of `load_classifier`.
 
         Raises:
             UsageError: no module or one that cannot be copied, an unknown device or dtype, or one
@@ -84,13 +84,14 @@ class Classifier:
         known = as_head(head)
         expect(module, nn.Module, "a model by name is load_classifier('torchvision/resnet50')")
         place, kind = device_and_dtype(device, dtype)
-        with torch.inference_mode(False):  # what is made in that mode cannot be differentiated
-            own = private_copy(module).to(place, kind)
-            if memory_format == "channels_last":
-                own = own.to(memory_format=torch.channels_last)
+        computing = Computing(
+            device=place, dtype=kind, memory_format=memory_format, folds=fold, compiles=compiled
+        )
+        seen = preprocessing or Preprocessing()
+        runner = Runner(module, seen, computing, name)
         return cls(
-            module=own,
-            preprocessing=preprocessing or Preprocessing(),
+            module=runner.loaded,
+            preprocessing=seen,
             class_names=known.names(class_names),
             wnids=known.names(wnids),
             name=name,
@@ -99,6 +100,7 @@ class Classifier:
             head_is_said=head is not None,
             device=place,
             dtype=kind,
+            runner=runner,
         )
 
     @classmethod
@@ -150,7 +152,7 @@ class Classifier:
     def _memory_format(self) -> torch.memory_format:
         kernels = [p for p in self.module.parameters() if p.dim() == 4 and min(p.shape[1:3]) > 1]
         last = any(not p.is_contiguous() for p in kernels)
-        return _FORMATS["channels_last" if last else "contiguous"]
+        return torch.channels_last if last else torch.contiguous_format
 
     def normalize(self, pixels: Shaped[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Input values of the network from pixels in 0..255, on its device and in its dtype."""

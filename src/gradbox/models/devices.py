@@ -6,6 +6,7 @@ import torch
 
 from gradbox.errors import UsageError, nearest
 
+AUTO = "auto"
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -38,14 +39,16 @@ def find_device(text: str) -> torch.device:
 
 
 def device_and_dtype(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    """Where and in what numbers is computed.
+    """Where and in what numbers is computed; `auto` is float32 on every device.
 
     Raises:
         UsageError: an unknown device or dtype, or one that does not go with the other.
     """
     place = find_device(device)
+    if dtype == AUTO:
+        dtype = "float32"
     if dtype not in DTYPES:
-        known = ", ".join(DTYPES)
+        known = ", ".join([AUTO, *DTYPES])
         raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}: use {known}")
     if dtype == "float16" and place.type == "cpu":
         raise UsageError("--dtype float16 is slow and coarse on a cpu: use float32 or bfloat16")

@@ -11,10 +11,11 @@ from gradbox.images.reading import Reading, Stack
 from gradbox.models import huggingface
 from gradbox.models.black_box import function_of_file
 from gradbox.models.card import Card, read_card
-from gradbox.models.classifier import Classifier, MemoryFormat
+from gradbox.models.classifier import Classifier
 from gradbox.models.efficientnet_lite import DEFAULT_MODEL
 from gradbox.models.model import Model
 from gradbox.models.onnx import load_onnx
+from gradbox.models.runner import MemoryFormat
 from gradbox.models.sources import build
 from gradbox.models.trying import try_out
 
@@ -29,8 +30,10 @@ def load_classifier(
     weights: str | None = None,
     layer: str | None = None,
     device: str = "auto",
-    dtype: str = "float32",
+    dtype: str = "auto",
     memory_format: MemoryFormat | None = None,
+    fold: bool = True,
+    compiled: bool = False,
     channels: tuple[int, ...] | None = None,
     range: Range | str | None = None,  # noqa: A002  # as on the command line and in a card
     stack: Stack | None = None,
@@ -45,9 +48,13 @@ def load_classifier(
         weights: a file in place of the usual weights, or `untrained`.
         layer: the layer to look into in place of the one that is found or that the card names.
         device: cpu, cuda, cuda:N, mps or auto.
-        dtype: float32, float64, bfloat16 or float16.
+        dtype: float32, float64, bfloat16, float16, or auto, which is float32.
         memory_format: by default channels_last, the faster layout for most convolutional networks,
             and contiguous in float64, which is for maps that are the same in any batch.
+        fold: take batch norms into the convolutions before them, where no layer between is looked
+            into: the same to rounding, and faster.
+        compiled: run what is not looked into by `torch.compile`, which needs a C++ compiler and
+            takes about a minute.
         channels: which channels of a file become the network's, from 0, as in (2, 1, 0).
         range: which numbers of a file are black and white, as in "percentile(1, 99.8)".
         stack: what is taken of a file of several planes, see `Reading`. These three go before what
@@ -60,7 +67,7 @@ def load_classifier(
     path = str(resources.files("gradbox.models") / _SCENES_CARD) if spec == SCENES else spec
     is_card = path.endswith(".toml")
     card = read_card(Path(path)) if is_card else Card(name=spec, architecture=spec)
-    if card.is_black_box and dtype != "float32":
+    if card.is_black_box and dtype not in ("auto", "float32"):
         raise UsageError(f"dtype={dtype}: {card.architecture} is a black box, which takes float32")
     model = _of_card(card, weights, device)
     seen = model.preprocessing
@@ -76,6 +83,8 @@ def load_classifier(
         device=device,
         dtype=dtype,
         memory_format=memory_format or ("contiguous" if dtype == "float64" else "channels_last"),
+        fold=fold,
+        compiled=compiled,
     )
     is_hub = huggingface.name_in(card.architecture, card.root) is not None
     if is_card or card.is_black_box or is_hub:  # the others know their own input and names

@@ -1,0 +1,82 @@
+"""How a network is run: as it was loaded, or as something faster that computes the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gradbox.images.preprocessing import Preprocessing
+from gradbox.models.attention import whole_products
+from gradbox.models.compiling import Compiled
+from gradbox.models.copying import private_copy
+from gradbox.models.folding import Folded, fold
+
+MemoryFormat = Literal["contiguous", "channels_last"]
+_HALF = (torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computing:
+    """Where, in what numbers and in what layout a network computes, and what may be made of it.
+
+    `folds`: batch norms go into the convolutions before them, where no layer between is looked
+    into; `compiles`: by `torch.compile`, where nothing inside is looked into.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    memory_format: MemoryFormat = "contiguous"
+    folds: bool = True
+    compiles: bool = False
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """The module there, in these numbers and this layout."""
+        placed = module.to(self.device, self.dtype)
+        last = self.memory_format == "channels_last"
+        return placed.to(memory_format=torch.channels_last) if last else placed
+
+
+class Runner:
+    """A private copy of a network, `loaded`, and what is run in its place, made when needed."""
+
+    def __init__(
+        self, module: nn.Module, seen: Preprocessing, computing: Computing, name: str
+    ) -> None:
+        self._seen, self._computing, self._name = seen, computing, name
+        with torch.inference_mode(False):  # what is made in that mode cannot be differentiated
+            self.loaded = computing.place(private_copy(module))
+            half = computing.dtype in _HALF
+            self._unrounded = private_copy(module).float() if half else self.loaded
+
+    def network(self, layers: Sequence[str] = (), *, whole: bool = False) -> nn.Module:
+        """What to run where these layers are looked into; they have the names of `loaded`.
+
+        `whole` says that nothing inside is looked into: neither layers nor ReLUs.
+        """
+        if whole and self._computing.compiles:
+            return self._compiled
+        folded = self._folded
+        return folded.module if all(map(folded.shows, layers)) else self.loaded
+
+    @cached_property
+    def _folded(self) -> Folded:
+        with torch.inference_mode(False):
+            if not self._computing.folds:
+                return Folded(self.loaded, ())
+            found = fold(self._unrounded, self._noise)
+            module = whole_products(found.module if found.pairs else self.loaded)
+            return replace(found, module=self._computing.place(module))
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return Compiled(self.network(), self._name)
+
+    def _noise(self) -> Tensor:
+        """Normalized input of one image of seeded noise."""
+        seeded, shape = torch.Generator().manual_seed(0), self._seen.blank().shape
+        pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seeded)
+        weights = next(self._unrounded.parameters())
+        return self._seen.normalize(pixels.to(weights.device), weights.dtype)
