@@ -170,7 +170,7 @@ def test_what_comes_after_may_write_into_the_output():
 
 
 def test_the_forward_pass_and_the_network_stay_as_they_were():
-    classifier = networks.classifier(fold=False)
+    classifier = networks.classifier(faster=False)
     images = classifier.normalize(networks.pixels(2))
     before = classifier.module(images)
     kinds = [type(module) for module in classifier.module.modules()]

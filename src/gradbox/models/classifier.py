@@ -68,14 +68,14 @@ class Classifier:
         device: str = "auto",
         dtype: str = "auto",
         memory_format: MemoryFormat = "contiguous",
-        fold: bool = True,
+        faster: bool = True,
         compiled: bool = False,
     ) -> "Classifier":
         """Take a module as a classifier; it keeps its parameters, flags, hooks and device.
 
         On the same device, with the same dtype and layout, the weights are shared, not copied. Your
         hooks do not run on the copy, and what `torch.compile` made of a module is left out. `head`
-        is softmax where nobody says. `fold` and `compiled` as of `load_classifier`.
+        is softmax where nobody says; `faster` and `compiled` as of `load_classifier`.
 
         Raises:
             UsageError: no module or one that cannot be copied, an unknown device or dtype, or one
@@ -84,10 +84,8 @@ class Classifier:
         known = as_head(head)
         expect(module, nn.Module, "a model by name is load_classifier('torchvision/resnet50')")
         place, kind = device_and_dtype(device, dtype)
-        computing = Computing(
-            device=place, dtype=kind, memory_format=memory_format, folds=fold, compiles=compiled
-        )
         seen = preprocessing or Preprocessing()
+        computing = Computing(place, kind, memory_format, faster, compiled)
         runner = Runner(module, seen, computing, name)
         return cls(
             module=runner.loaded,

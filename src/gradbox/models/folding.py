@@ -5,7 +5,7 @@ linear layer before it. Which pairs there are is seen in a pass that is run, not
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,52 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
-
-from gradbox.models.copying import private_copy
-
-_TOLERANCE = 1e-3
-"""The most that an output may change, as a share of the largest: rounding is far below."""
-
-
-@dataclass(frozen=True, eq=False)
-class Folded:
-    """A network without the batch norms of `pairs`: names of a convolution and its batch norm.
-
-    All parts keep their names. A convolution returns what its batch norm returned.
-    """
-
-    module: nn.Module
-    pairs: Sequence[tuple[str, str]]
-
-    def shows(self, layer: str) -> bool:
-        """Whether the part of this name returns what it returned before."""
-        return not any(_is_in(layer, made) and not _is_in(layer, norm) for made, norm in self.pairs)
-
-
-def fold(module: nn.Module, example: Callable[[], Tensor]) -> Folded:
-    """The module with its batch norms folded; itself where there are none, or it is not the same.
-
-    The module, in evaluation mode, stays as it is, and other tensors are shared. It is run on an
-    example (b, c, h, w), then the folded one, and their outputs are compared. Give it in float32 or
-    float64: in half precision the products would be rounded twice.
-    """
-    if not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
-        return Folded(module, ())
-    try:
-        with torch.no_grad():
-            images = example()
-            with _Watch() as watch:
-                expected = tree_leaves(module(images.clone()))
-            steps = list(_steps(module, watch, expected))
-            folded = private_copy(module)
-            for step in steps:
-                step.take_into(folded)
-            found = tree_leaves(folded(images.clone()))
-    except Exception:  # of any type: it is the network's own code
-        return Folded(module, ())
-    same = len(found) == len(expected) and all(map(_alike, found, expected))
-    pairs = [(step.made, step.norm) for step in steps]
-    return Folded(folded, pairs) if pairs and same else Folded(module, ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +40,7 @@ class _Norm:
 
 
 @dataclass(frozen=True, eq=False)
-class _Step:
+class Fold:
     """A convolution and its batch norm: their names, and how they were called."""
 
     made: str
@@ -94,7 +48,7 @@ class _Step:
     product: _Product
     call: _Norm
 
-    def take_into(self, module: nn.Module) -> None:
+    def fold(self, module: nn.Module) -> None:
         """Give the convolution of `module` the batch norm's constants, and take that away."""
         call, weight = self.call, self.product.weight.double()
         scale = (call.running_var.double() + call.eps).rsqrt()
@@ -116,7 +70,7 @@ class _Step:
         module.set_submodule(self.norm, rest)
 
 
-class _Watch(TorchFunctionMode):
+class Watch(TorchFunctionMode):
     """Sees the products and the batch norms of a pass, and how often each tensor is used."""
 
     def __init__(self) -> None:
@@ -153,7 +107,12 @@ def _asks_for_form(func: Any, output: object) -> bool:
     return asks and not isinstance(output, Tensor)
 
 
-def _steps(module: nn.Module, watch: _Watch, outputs: Sequence[object]) -> Iterator[_Step]:
+def is_norm(part: nn.Module) -> bool:
+    """Whether it is a batch norm of any kind."""
+    return isinstance(part, nn.modules.batchnorm._BatchNorm)
+
+
+def folds(module: nn.Module, watch: Watch, outputs: Sequence[object]) -> Iterator[Fold]:
     """The batch norms that follow a convolution whose output nothing else uses."""
     parts = list(module.named_modules(remove_duplicate=False))
     made = _by_tensor(parts, "weight")
@@ -166,7 +125,7 @@ def _steps(module: nn.Module, watch: _Watch, outputs: Sequence[object]) -> Itera
         once = all(uses[id(one)] == 1 for one in (call.input, product.weight, call.running_mean))
         before, after = made.get(id(product.weight), []), norms.get(id(call.running_mean), [])
         if once and len(before) == len(after) == 1 and _is_free(module, *before, *after):
-            yield _Step(before[0], after[0], product, call)
+            yield Fold(before[0], after[0], product, call)
 
 
 def _by_tensor(parts: Sequence[tuple[str, nn.Module]], kind: str) -> Mapping[int, list[str]]:
@@ -194,16 +153,3 @@ def _without_norm(part: nn.Module) -> nn.Module | None:
     if type(part).__name__ == "BatchNormAct2d" and list(follows) == ["drop", "act"]:
         return nn.Sequential(follows)
     return None
-
-
-def _is_in(layer: str, name: str) -> bool:
-    """Whether a part is a layer, or stands in it."""
-    return f"{name}.".startswith(f"{layer}.")
-
-
-def _alike(found: object, expected: object) -> bool:
-    if not isinstance(found, Tensor) or not isinstance(expected, Tensor):
-        return bool(found == expected)
-    if found.shape != expected.shape:
-        return False
-    return bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max())

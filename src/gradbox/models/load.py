@@ -32,7 +32,7 @@ def load_classifier(
     device: str = "auto",
     dtype: str = "auto",
     memory_format: MemoryFormat | None = None,
-    fold: bool = True,
+    faster: bool = True,
     compiled: bool = False,
     channels: tuple[int, ...] | None = None,
     range: Range | str | None = None,  # noqa: A002  # as on the command line and in a card
@@ -51,8 +51,8 @@ def load_classifier(
         dtype: float32, float64, bfloat16, float16, or auto, which is float32.
         memory_format: by default channels_last, the faster layout for most convolutional networks,
             and contiguous in float64, which is for maps that are the same in any batch.
-        fold: take batch norms into the convolutions before them, where no layer between is looked
-            into: the same to rounding, and faster.
+        faster: run what computes the same in less time, to rounding: above all, batch norms are
+            taken into the convolutions before them, where no layer between is looked into.
         compiled: run what is not looked into by `torch.compile`, which needs a C++ compiler and
             takes about a minute.
         channels: which channels of a file become the network's, from 0, as in (2, 1, 0).
@@ -83,7 +83,7 @@ def load_classifier(
         device=device,
         dtype=dtype,
         memory_format=memory_format or ("contiguous" if dtype == "float64" else "channels_last"),
-        fold=fold,
+        faster=faster,
         compiled=compiled,
     )
     is_hub = huggingface.name_in(card.architecture, card.root) is not None

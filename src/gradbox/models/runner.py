@@ -9,28 +9,27 @@ import torch
 from torch import Tensor, nn
 
 from gradbox.images.preprocessing import Preprocessing
-from gradbox.models.attention import whole_products
 from gradbox.models.compiling import Compiled
 from gradbox.models.copying import private_copy
-from gradbox.models.folding import Folded, fold
+from gradbox.models.faster import Faster, faster
 
 MemoryFormat = Literal["contiguous", "channels_last"]
 _HALF = (torch.bfloat16, torch.float16)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Computing:
     """Where, in what numbers and in what layout a network computes, and what may be made of it.
 
-    `folds`: batch norms go into the convolutions before them, where no layer between is looked
-    into; `compiles`: by `torch.compile`, where nothing inside is looked into.
+    `faster`: what computes the same in less time, where no layer that it lacks is looked into;
+    `compiled`: by `torch.compile`, where nothing inside is looked into.
     """
 
     device: torch.device
     dtype: torch.dtype
     memory_format: MemoryFormat = "contiguous"
-    folds: bool = True
-    compiles: bool = False
+    faster: bool = True
+    compiled: bool = False
 
     def place(self, module: nn.Module) -> nn.Module:
         """The module there, in these numbers and this layout."""
@@ -56,19 +55,17 @@ class Runner:
 
         `whole` says that nothing inside is looked into: neither layers nor ReLUs.
         """
-        if whole and self._computing.compiles:
+        if whole and self._computing.compiled:
             return self._compiled
-        folded = self._folded
-        return folded.module if all(map(folded.shows, layers)) else self.loaded
+        return self._faster.module if all(map(self._faster.shows, layers)) else self.loaded
 
     @cached_property
-    def _folded(self) -> Folded:
+    def _faster(self) -> Faster:
+        if not self._computing.faster:
+            return Faster(self.loaded)
         with torch.inference_mode(False):
-            if not self._computing.folds:
-                return Folded(self.loaded, ())
-            found = fold(self._unrounded, self._noise)
-            module = whole_products(found.module if found.pairs else self.loaded)
-            return replace(found, module=self._computing.place(module))
+            found = faster(self._unrounded, self._noise)
+            return replace(found, module=self._computing.place(found.module))
 
     @cached_property
     def _compiled(self) -> Compiled:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gradbox.attribution.gradients import forward, input_gradient
 from gradbox.models.classifier import Classifier
-from gradbox.models.folding import Folded, fold
+from gradbox.models.faster import Faster, faster
 from gradbox.models.load import load_classifier
 
 
@@ -50,8 +50,8 @@ def images(channels: int = 3) -> Tensor:
     return torch.rand(2, channels, 6, 5, dtype=torch.float64, generator=torch.manual_seed(4))
 
 
-def folded(net: nn.Module) -> Folded:
-    return fold(net, images)
+def folded(net: nn.Module) -> Faster:
+    return faster(net, images)
 
 
 FOLDS = {
@@ -75,8 +75,8 @@ def test_a_batch_norm_after_a_convolution_is_folded_and_the_outputs_stay(kind: s
     net = ready(FOLDS[kind])
     before = copy.deepcopy(net.state_dict())
     found = folded(net)
-    assert len(found.pairs) == 1
-    assert isinstance(found.module.get_submodule(found.pairs[0][1]), nn.Identity)
+    assert len(found.folded) == 1
+    assert isinstance(found.module.get_submodule(found.folded[0][1]), nn.Identity)
     assert torch.allclose(found.module(images()), net(images()), rtol=1e-12, atol=1e-12)
     assert all(torch.equal(net.state_dict()[name], value) for name, value in before.items())
     assert any("BatchNorm" in type(part).__name__ for part in net.modules())
@@ -109,7 +109,7 @@ def test_what_else_depends_on_the_convolution_keeps_the_batch_norm(kind: str):
     net = ready(STAYS[kind])
     found = folded(net)
     assert found.module is net
-    assert not found.pairs
+    assert not found.folded
 
 
 def test_a_network_that_is_not_the_same_folded_is_left_as_it_is():
@@ -130,7 +130,7 @@ def test_a_network_that_does_not_run_on_noise_is_left_as_it_is(error: type[Excep
 def test_a_half_precision_network_is_folded_before_it_is_rounded():
     # Rounding the product once is the nearest bfloat16 of the exact product.
     net = networks.network()
-    exact = fold(copy.deepcopy(net).double(), lambda: images()).module.features[0].weight
+    exact = faster(copy.deepcopy(net).double(), images).module.features[0].weight
     half = networks.classifier(net, dtype="bfloat16").runner.network().features[0].weight
     assert half.dtype == torch.bfloat16
     assert torch.equal(half, exact.float().bfloat16())
@@ -142,7 +142,7 @@ LAYERS = ["features.0", "features.1", "features.2", "features", "head"]
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("rule", ["plain", "guided"])
 def test_every_layer_shows_what_it_showed_before(layer: str, rule: str):
-    plain, fast = (networks.classifier(fold=fold) for fold in (False, True))
+    plain, fast = (networks.classifier(faster=one) for one in (False, True))
     seen = plain.normalize(networks.pixels(2))
     expected, found = (
         forward(one, seen, layers=[layer], rule=rule).activations[layer] for one in (plain, fast)
@@ -153,7 +153,7 @@ def test_every_layer_shows_what_it_showed_before(layer: str, rule: str):
 
 
 def test_hash_and_parts_are_those_of_the_network_as_loaded():
-    plain, fast = (networks.classifier(fold=fold) for fold in (False, True))
+    plain, fast = (networks.classifier(faster=one) for one in (False, True))
     fast.runner.network()
     assert fast.weights_hash == plain.weights_hash
     assert isinstance(fast.module.features[1], nn.BatchNorm2d)
@@ -183,8 +183,8 @@ def test_the_gradients_of_known_networks_are_those_of_the_networks_as_loaded(nam
     torch.manual_seed(5)
     fast = load_classifier(name, weights="untrained", device="cpu", dtype="float64")
     ready(fast.module)
-    plain = Classifier.wrap(fast.module, device="cpu", dtype="float64", fold=False)
-    assert len(fast.runner._folded.pairs) == ARCHITECTURES[name]
+    plain = Classifier.wrap(fast.module, device="cpu", dtype="float64", faster=False)
+    assert len(fast.runner._faster.folded) == ARCHITECTURES[name]
     assert torch.allclose(gradient(fast), gradient(plain), rtol=1e-6, atol=1e-12)
 
 
@@ -205,6 +205,24 @@ def test_attention_of_torch_gives_the_same_in_one_block():
         return torch.autograd.grad(module(x)[:, 0].sum(), x)[0]
 
     assert torch.allclose(of(fast.runner.network()), of(fast.module), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [nn.ReLU6, nn.Hardswish, nn.Hardsigmoid, nn.SiLU, nn.Mish])
+def test_an_activation_in_place_is_copied_by_nobody(kind: type[nn.Module]):
+    # The derivative by torch's own, out of place; the values by torch's own, in place.
+    first = nn.Conv2d(3, 4, 3)
+    net = nn.Sequential(first, kind(inplace=True), nn.Flatten()).double().eval()
+    fast = faster(net, images).module
+    assert isinstance(fast[1], kind)
+    x = images().requires_grad_()
+    made = fast[0](x)
+    before = made.detach().clone()
+    expected = torch.autograd.grad(kind()(first(x)).sum(), x)[0]
+    assert torch.equal(torch.autograd.grad(fast[1](made).sum(), x)[0], expected)
+    assert torch.equal(made.detach(), before)
+    with torch.no_grad():
+        made = fast[0](x)
+        assert fast[1](made) is made
 
 
 class Tokens(nn.Module):
