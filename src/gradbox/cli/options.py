@@ -116,7 +116,16 @@ class ModelOptions:
         ),
     ] = None
     device: Device = "auto"
-    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
+    dtype: Annotated[
+        str, typer.Option(help="auto (float32), float64, float32, bfloat16 or float16.")
+    ] = "auto"
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the network by torch.compile: needs a C++ compiler and about a minute.",
+        ),
+    ] = False
     channels: Channels = None
     range: Range = None
     stack: StackText = None
@@ -127,7 +136,9 @@ class ModelOptions:
         from gradbox.models.devices import device_and_dtype
         from gradbox.models.efficientnet_lite import DEFAULT_MODEL
         from gradbox.models.load import load_classifier
+        from gradbox.models.memory import keep_freed_memory
 
+        keep_freed_memory()
         reading = Reading.of_texts(self.channels, self.range, self.stack)
         device_and_dtype(self.device, self.dtype)  # before the model is loaded
         found = load_classifier(
@@ -136,6 +147,7 @@ class ModelOptions:
             layer=self.layer,
             device=self.device,
             dtype=self.dtype,
+            compiled=self.compiled,
             channels=reading.channels,
             range=reading.range,
             stack=reading.stack,
