@@ -124,15 +124,17 @@ def jobs_of(model: str, batch: int, texts: Sequence[str]) -> dict[str, Job]:
     }
 
 
-def measure(jobs: dict[str, Job], rounds: int) -> dict[str, list[float]]:
+def measure(
+    jobs: dict[str, Job], rounds: int, clock: Callable[[], float] = perf_counter
+) -> dict[str, list[float]]:
     for job in jobs.values():
         job()
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds):
         for name, job in jobs.items():
-            started = perf_counter()
+            started = clock()
             job()
-            seconds[name].append(perf_counter() - started)
+            seconds[name].append(clock() - started)
     return seconds
 
 

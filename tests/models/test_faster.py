@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradbox.attribution.gradients import forward, input_gradient
+from gradbox.attribution.guided import GuidedReLUs
 from gradbox.models.classifier import Classifier
 from gradbox.models.faster import Faster, faster
 from gradbox.models.load import load_classifier
@@ -223,6 +224,13 @@ def test_an_activation_in_place_is_copied_by_nobody(kind: type[nn.Module]):
     with torch.no_grad():
         made = fast[0](x)
         assert fast[1](made) is made
+
+
+def test_who_watches_calls_does_not_see_the_pass_that_is_tried():
+    # Attention is read by watching calls: those on noise would be taken for the images'.
+    with GuidedReLUs() as seen:
+        networks.classifier().runner.network()
+    assert seen.count == 0
 
 
 class Tokens(nn.Module):

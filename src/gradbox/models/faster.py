@@ -90,7 +90,8 @@ def faster(module: nn.Module, example: Callable[[], Tensor]) -> Faster:
             changed = [(part, kind) for part in copied.modules() if (kind := _faster_kind(part))]
             for part, kind in changed:
                 part.__class__ = kind
-            found = tree_leaves(copied(images.clone()))
+            with torch._C.DisableTorchFunction():
+                found = tree_leaves(copied(images.clone()))
     except Exception:  # of any type: it is the network's own code
         return Faster(module)
     if not pairs and not changed:

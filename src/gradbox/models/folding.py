@@ -82,7 +82,8 @@ class Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        output = func(*args, **kwargs)
+        with torch._C.DisableTorchFunction():  # others may be watching: this is no pass of theirs
+            output = func(*args, **kwargs)
         if _asks_for_form(func, output):
             return output
         self.kept.append((args, kwargs, output))
