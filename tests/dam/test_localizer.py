@@ -166,7 +166,7 @@ def test_k_auto_asks_for_no_union_that_cannot_count(logits: list[list[int]]) -> 
 
 
 def test_a_region_that_was_shown_is_not_shown_again() -> None:
-    net, rng = networks.classifier(), np.random.default_rng(0)
+    net, rng = networks.classifier(faster=False), np.random.default_rng(0)
     x = net.normalize(networks.pixels(2))
     shown: list[int] = []
     net.module.head.register_forward_hook(lambda _m, given, _o: shown.append(len(given[0])))

@@ -250,6 +250,7 @@ def run_with(
 
     There is no graph. The layers have another size, or number of images, from there on.
     """
+    network = classifier.runner.network(list(replaced), whole=not replaced)
     with torch.inference_mode(), ExitStack() as stack:
         for name, replacement in replaced.items():
 
@@ -258,8 +259,8 @@ def run_with(
             ) -> Any:
                 return by(output)
 
-            stack.enter_context(_hooked(classifier.submodule(name), hook))
-        return classifier.module(images)
+            stack.enter_context(_hooked(network.get_submodule(name), hook))
+        return network(images)
 
 
 def refuse_scripts(classifier: Classifier) -> None:
