@@ -181,7 +181,7 @@ def check(
     return found
 
 
-SEVERAL = "threshold(0.3, sigma=6, boxes=all, min_area=0.002)"
+SEVERAL = "threshold(0.6, sigma=4, boxes=all, min_area=0.002)"
 
 
 @pytest.mark.slow
@@ -200,14 +200,14 @@ def test_scenes_are_scored_as_pycocotools_does(class_from: ClassFrom, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bccd", "raccoon", "imagenet_dev", "scenes:60"])
+@pytest.mark.parametrize("name", ["bccd", "imagenet_dev", "scenes:60"])
 def test_real_runs_are_scored_as_pycocotools_does(name: str, assets: Path, tmp_path: Path) -> None:
-    """The classifier knows neither blood cells, raccoons nor scenes, so no class counts there."""
+    """The classifier knows neither blood cells nor scenes, so no class counts there."""
     found = check(
         name if ":" in name else f"csv:{assets}/data/{name}",
         str(assets / "models/mobilenet_edgetpu.toml"),
         tmp_path / "out",
         by_class=name == "imagenet_dev",
-        limit=40,
+        limit=16,
     )
-    assert found["n_true_boxes"] >= 40
+    assert found["n_true_boxes"] >= 16
