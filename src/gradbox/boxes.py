@@ -125,3 +125,38 @@ def bounding(mask: Shaped[np.ndarray, "h w"]) -> Float[np.ndarray, "4"]:
 def centers(boxes: Boxes) -> Float[np.ndarray, "n 2"]:
     """Centres as (x, y)."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def spanning(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "4"]:
+    """The smallest box that holds all points (x, y).
+
+    >>> spanning(np.array([[3, 1], [0, 5], [2, 2]])).tolist()
+    [0.0, 1.0, 3.0, 5.0]
+    """
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float64)
+
+
+def turned(box: Box, degrees: float, about: Sequence[float]) -> Float[np.ndarray, "4"]:
+    """The smallest box that holds a box turned clockwise, as it looks, about the point (x, y).
+
+    >>> turned(np.array([0.0, 0, 4, 2]), 90, about=(0, 0)).round(9).tolist()
+    [-2.0, 0.0, 0.0, 4.0]
+    """
+    xmin, ymin, xmax, ymax = box
+    corners = np.array([[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]) - about
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return spanning(corners @ np.array([[cos, sin], [-sin, cos]]) + about)
+
+
+def around_ellipse(
+    center: Sequence[float], radii: Sequence[float], degrees: float
+) -> Float[np.ndarray, "4"]:
+    """The smallest box that holds an ellipse turned clockwise, as it looks, about its centre.
+
+    >>> around_ellipse((5, 5), (3, 1), 90).round(9).tolist()
+    [4.0, 2.0, 6.0, 8.0]
+    """
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    across, down = radii
+    half = np.hypot([across * cos, across * sin], [down * sin, down * cos])
+    return np.concatenate([center - half, center + half])

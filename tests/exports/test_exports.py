@@ -15,6 +15,7 @@ from PIL import Image
 from gradbox import datasets
 from gradbox.boxes import from_inclusive
 from gradbox.datasets import annotation
+from gradbox.datasets.documents import read_xml
 from gradbox.errors import UsageError
 from gradbox.exports import FORMATS
 from gradbox.localization import Localization
@@ -80,7 +81,12 @@ def names_of(one):
     return tuple(NAMES[label] for label in one.labels)
 
 
-SPECS = {"csv": "csv:{out}", "coco": "coco:{out}/images@{path}"}
+SPECS = {
+    "csv": "csv:{out}",
+    "coco": "coco:{out}/images@{path}",
+    "cvat": "cvat:{out}/images@{path}",
+    "yolo": "yolo:{path}",
+}
 """The formats that are data sets too."""
 
 
@@ -91,12 +97,16 @@ def test_the_data_set_loaders_read_the_same_boxes(tmp_path_factory, name, images
     found = localizations(images, "folder {0}/a.png")
     out = with_images(found, tmp_path_factory)
     path = written(name, found, out)
+    if name == "yolo":  # whose images the user puts there
+        (path / "images").rmdir()
+        (path / "images").symlink_to(out / "images")
     samples = datasets.load_dataset(SPECS[name].format(out=out, path=path)).samples
     for one, sample in zip(found, samples, strict=True):
         assert sample.image_id == one.image_id
         assert sample.labels == names_of(one)
-        # COCO holds differences, so the last bit may be lost.
-        np.testing.assert_allclose(sample.boxes, one.boxes, rtol=1e-13, atol=1e-12)
+        # COCO holds differences, so the last bit may be lost; YOLO and CVAT hold rounded numbers.
+        atol = {"yolo": 1e-5, "cvat": 0.00501}.get(name, 1e-12)
+        np.testing.assert_allclose(sample.boxes, one.boxes, rtol=1e-13, atol=atol)
 
 
 def from_coco(images, path):
@@ -252,10 +262,28 @@ def scored_voc(path):
         yield name, box, None
 
 
+def scored_cvat(path):
+    for one in read_xml(path).iterfind("image/box"):
+        yield one.get("label"), [float(one.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")], None
+
+
+def scored_openimages(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            shares = [float(row[key]) for key in ("XMin", "YMin", "XMax", "YMax")]
+            yield (
+                row["LabelName"],
+                np.multiply(shares, [200, 100, 200, 100]),
+                float(row["Confidence"]),
+            )
+
+
 SCORED = {
     "coco": scored_coco,
     "csv": scored_csv,
+    "cvat": scored_cvat,
     "labelstudio": scored_labelstudio,
+    "openimages": scored_openimages,
     "voc": scored_voc,
     "yolo": scored_yolo,
 }
@@ -263,14 +291,14 @@ SCORED = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_box_of_an_image_is_written_with_its_score(name, tmp_path):
-    # Matrix over the registry: two boxes of one class and one without, the main one first; VOC and
-    # YOLO have no place for a score.
+    # Matrix over the registry: two boxes of one class and one without, the main one first; CVAT,
+    # VOC and YOLO have no place for a score.
     found = localization("a.jpg", SEVERAL, [7, 7, None])
     names, boxes, scores = zip(*SCORED[name](written(name, [found], tmp_path)), strict=True)
     assert names == ("crane", "crane", "object")
     np.testing.assert_allclose(boxes, SEVERAL, atol=1e-5)
     assert scores in (found.scores, (None,) * 3)
-    assert (None in scores) is (name in ("voc", "yolo"))
+    assert (None in scores) is (name in ("cvat", "voc", "yolo"))
 
 
 def test_yolo_by_hand(tmp_path):
@@ -309,6 +337,24 @@ def test_label_studio_by_hand(tmp_path):
         "rectanglelabels": ["crane"],
     }
     assert empty["predictions"][0]["result"] == []
+
+
+def test_a_cvat_mask_by_hand(tmp_path):
+    # Its own box is 3 x 2 from (10, 20): 110 and 011, so no zeros, 2 ones, 2 zeros, 2 ones.
+    mask = np.zeros((100, 200), bool)
+    mask[20, 10:12] = mask[21, 11:13] = True
+    found = [localization("a.jpg", [[10, 20, 13, 22]], [7], mask=mask)]
+    tree = read_xml(written("cvat", found, tmp_path))
+    one = tree.find("image/mask")
+    assert {key: one.get(key) for key in ("label", "rle", "left", "top", "width", "height")} == {
+        "label": "crane",
+        "rle": "0, 2, 2, 2",
+        "left": "10",
+        "top": "20",
+        "width": "3",
+        "height": "2",
+    }
+    assert [name.text for name in tree.iterfind("meta//label/name")] == ["crane"]
 
 
 def snapshot(folder):

@@ -303,7 +303,8 @@ class FormatOptions(PictureOptions):
         str,
         typer.Option(
             "--format",
-            help="Also write csv,coco,yolo,voc,labelstudio (with commas) or path/file.py:NAME.",
+            help="Also write csv,coco,cvat,yolo,voc,labelstudio,openimages (with commas) or "
+            "path/file.py:NAME.",
         ),
     ] = ""
 

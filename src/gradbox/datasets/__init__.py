@@ -7,7 +7,18 @@ The text of a data set is `KIND:REST`, split at the first `:`; most kinds split 
 import os
 from collections.abc import Callable
 
-from gradbox.datasets import coco, csv, cub, folder, imagenet, scenes, voc
+from gradbox.datasets import (
+    coco,
+    csv,
+    cub,
+    cvat,
+    folder,
+    imagenet,
+    labelstudio,
+    scenes,
+    voc,
+    yolo,
+)
 from gradbox.datasets.dataset import Dataset
 from gradbox.datasets.layout import FORMS
 from gradbox.datasets.subsets import limit, parse_split, split
@@ -25,10 +36,13 @@ LOADERS: Registry[Loader] = Registry(
         "coco": coco.load,
         "csv": csv.load,
         "cub": cub.load,
+        "cvat": cvat.load,
         "folder": folder.load,
         "imagenet": imagenet.load,
+        "labelstudio": labelstudio.load,
         "scenes": scenes.load,
         "voc": voc.load,
+        "yolo": yolo.load,
     },
 )
 

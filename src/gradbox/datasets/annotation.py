@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from gradbox.boxes import Boxes
-from gradbox.datasets.layout import number, read_bytes, stated_size
+from gradbox.datasets.documents import read_xml
+from gradbox.datasets.layout import number, stated_size
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
 
@@ -33,11 +34,7 @@ def read(path: Path) -> Annotation:
     Raises:
         UsageError: the file is not XML, or an object lacks its name or a corner.
     """
-    content = read_bytes(path)
-    try:
-        root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # also of its encoding
-        raise UsageError(f"{path} is not an XML annotation ({error}); replace the file") from None
+    root = read_xml(path)
     objects = root.findall("object")
     corners = [
         [number(item.findtext(f"bndbox/{corner}"), f"{path}: {corner}") for corner in _CORNERS]

@@ -4,7 +4,6 @@ Boxes are left, top, width, height; classes are the names of the categories. Cro
 outlines and keypoints are not read.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,13 @@ import numpy as np
 
 from gradbox.boxes import from_xywh
 from gradbox.datasets.dataset import Dataset, gather
+from gradbox.datasets.documents import read_json
 from gradbox.datasets.layout import (
     divide,
     file,
     folder,
     images_under,
     number,
-    read_text,
     shared,
     shortened,
     stated_size,
@@ -83,15 +82,7 @@ def load(rest: str) -> Dataset:
 
 
 def _read(path: Path) -> Entry:
-    text = read_text(path)
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{path} is not JSON ({error}); replace the file") from None
-    except ValueError:
-        raise UsageError(f"{path} holds a number of thousands of digits; mend it") from None
-    except RecursionError:
-        raise UsageError(f"{path} is nested too deeply for COCO's format; mend it") from None
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not in COCO's format: it has to hold one object {{...}}")
     return content

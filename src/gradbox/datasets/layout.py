@@ -16,10 +16,13 @@ FORMS = {
     "coco": "coco:IMAGES@FILE.json",
     "csv": "csv:DIR",
     "cub": "cub:DIR@test",
+    "cvat": "cvat:IMAGES@FILE.xml",
     "folder": "folder:DIR",
     "imagenet": "imagenet:DIR@val",
+    "labelstudio": "labelstudio:IMAGES@FILE.json",
     "scenes": "scenes:N",
     "voc": "voc:DIR@2007/test",
+    "yolo": "yolo:DIR",
 }
 """What to type for each kind of data set."""
 
@@ -29,10 +32,13 @@ ABOUT = {
     "image,width,height,class,xmin,ymin,xmax,ymax (pixels, xmax and ymax exclusive); "
     "DIR/meta.csv with image,label and DIR/masks where they exist",
     "cub": "Caltech-UCSD Birds-200-2011, also @train and @all",
+    "cvat": "CVAT for images 1.1; polygons, masks and ellipses as boxes; a tag is the class",
     "folder": "images without boxes; the first folder below DIR is the class",
     "imagenet": "ILSVRC2012 with its XML boxes, also @loc and @folders; classes are wnids",
+    "labelstudio": "Label Studio's JSON or JSON-MIN, with what people corrected; outlines as boxes",
     "scenes": "generated pictures with exact boxes and masks, as in scenes:1000,seed=7,size=192",
     "voc": "VOCdevkit, any year and split; @2007/test,difficult keeps difficult objects",
+    "yolo": "DIR/images, DIR/labels and DIR/data.yaml or classes.txt; yolo:DIR@val is a part",
 }
 """What lies behind each kind, in a line."""
 

@@ -8,7 +8,7 @@ format cannot hold a character of a name, its escape stands there (`classes.prin
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gradbox.exports import coco, csv, labelstudio, proposals, voc, yolo
+from gradbox.exports import coco, csv, cvat, labelstudio, openimages, proposals, voc, yolo
 from gradbox.localization import Localization
 from gradbox.registry import Registry
 
@@ -22,7 +22,9 @@ FORMATS: Registry[Exporter] = Registry(
     {
         "coco": coco.write,
         "csv": csv.write,
+        "cvat": cvat.write,
         "labelstudio": labelstudio.write,
+        "openimages": openimages.write,
         "voc": voc.write,
         "yolo": yolo.write,
     },

@@ -13,7 +13,7 @@ import numpy as np
 from gradbox.errors import ImageError
 from gradbox.geometry import Size
 from gradbox.images.levels import chosen_channels, numbers_of_channels, to_pixels
-from gradbox.images.pillow import open_by_pillow
+from gradbox.images.pillow import open_by_pillow, orientation_of
 from gradbox.images.pixels import to_rgb
 from gradbox.images.ranges import Numbers
 from gradbox.images.raster import Raster
@@ -130,6 +130,18 @@ def stored_size(path: Path) -> Size:
     with open_image(path) as stream, broken_is_an_error():
         image = open_by_pillow(stream)
         return image.height, image.width
+
+
+def upright_size(path: Path) -> Size:
+    """(height, width) of an image file as it is looked at, from its header alone.
+
+    Raises:
+        ImageError: one line that says why the header cannot be read, without the path.
+    """
+    with open_image(path) as stream, broken_is_an_error():
+        image = open_by_pillow(stream)
+        swapped, _, _ = _TURNS.get(orientation_of(image), _TURNS[1])
+        return (image.width, image.height) if swapped else (image.height, image.width)
 
 
 def is_blank(pixels: Pixels) -> bool:

@@ -91,7 +91,7 @@ def _raster(image: Image.Image, read: Read, channels: int, *, stored: bool) -> R
         size=(image.height, image.width),
         channels=channels,
         is_colour=not stored,
-        orientation=_orientation(image),
+        orientation=orientation_of(image),
     )
 
 
@@ -103,13 +103,16 @@ def _wide(stream: ImageStream, shape: tuple[int, int, int], step: int) -> Raster
         image = open_by_pillow(stream)
         choose_byte(image, high=high)
         image.load()
-        orientations.append(_orientation(image))
+        orientations.append(orientation_of(image))
         return image
 
     numbers = numbers_of_halves(load, shape, step)
     return Raster.of_array(numbers, orientation=orientations[-1])
 
 
-def _orientation(image: Image.Image) -> int:
-    """Asked after loading: a PNG may end with it, and a TIFF has then been turned already."""
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's number, 1 for upright.
+
+    Asked after loading: a PNG may end with it, and a TIFF has then been turned already.
+    """
     return image.getexif().get(ExifTags.Base.Orientation, 1)
