@@ -35,7 +35,7 @@ test: $(INSTALLED) ## every test that is not slow, in two processes
 test-slow: $(INSTALLED) ## the slow tests: real classifiers, whole commands, a browser
 	$(BIN)/pytest -n 2 -q -rs -m slow
 
-# SCALE=1 is the short run, which is among the slow tests; SEED=N for other damage.
+# SCALE=1 is the short run, and SCALE=0.4 what is among the slow tests; SEED=N for other damage.
 campaign: export OMP_NUM_THREADS := 1
 campaign: $(INSTALLED) ## damaged files, kills, full disks, threads: SCALE=20 for the long run
 	$(BIN)/pytest -n 2 -q -m slow tests/campaign --scale $(or $(SCALE),1) --campaign-seed $(or $(SEED),0)

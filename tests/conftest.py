@@ -45,7 +45,7 @@ def build_nan():
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The size of the campaign."""
-    parser.addoption("--scale", default="1", help="times the size of the short campaign")
+    parser.addoption("--scale", default="0.4", help="times the size of the short campaign")
     parser.addoption("--campaign-seed", default="0", help="seed of the campaign")
 
 

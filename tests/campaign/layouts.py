@@ -121,6 +121,50 @@ def _coco(root: Path, names: Names) -> Facts:
     return {as_id(f"{stem}.png"): label for stem, label in names.pairs}
 
 
+def _cvat(root: Path, names: Names) -> Facts:
+    x0, y0, x1, y1 = BOX
+    images = []
+    for i, (stem, label) in enumerate(names.pairs):
+        _photo(root / "images" / f"{stem}.png")
+        quoted = {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", **_RETURN}
+        name, said = escape(f"{stem}.png", quoted), escape(label, quoted)
+        images.append(
+            f'<image id="{i}" name="{name}" width="{WIDTH}" height="{HEIGHT}">'
+            f'<box label="{said}" xtl="{x0}" ytl="{y0}" xbr="{x1}" ybr="{y1}"/></image>'
+        )
+    _text(root / "boxes.xml", f"<annotations>{''.join(images)}</annotations>")
+    return {as_id(f"{stem}.png"): label for stem, label in names.pairs}
+
+
+def _labelstudio(root: Path, names: Names) -> Facts:
+    x0, y0, x1, y1 = BOX
+    tasks = []
+    for stem, label in names.pairs:
+        _photo(root / "images" / f"{stem}.png")
+        value = {
+            "x": 100 * x0 / WIDTH,
+            "y": 100 * y0 / HEIGHT,
+            "width": 100 * (x1 - x0) / WIDTH,
+            "height": 100 * (y1 - y0) / HEIGHT,
+            "rectanglelabels": [label],
+        }
+        size = {"original_width": WIDTH, "original_height": HEIGHT}
+        result = [{"id": "b", "type": "rectanglelabels", "value": value, **size}]
+        tasks.append({"data": {"image": f"{stem}.png"}, "annotations": [{"result": result}]})
+    _text(root / "tasks.json", json.dumps(tasks))
+    return {as_id(f"{stem}.png"): label for stem, label in names.pairs}
+
+
+def _yolo(root: Path, names: Names) -> Facts:
+    x0, y0, x1, y1 = BOX
+    shares = ((x0 + x1) / 2 / WIDTH, (y0 + y1) / 2 / HEIGHT, (x1 - x0) / WIDTH, (y1 - y0) / HEIGHT)
+    for i, stem in enumerate(names.stems):
+        _photo(root / "images" / f"{stem}.png")
+        _text(root / "labels" / f"{stem}.txt", " ".join(map(str, (i % 2, *shares))))
+    _text(root / "data.yaml", f"names: {json.dumps(names.classes)}")
+    return {as_id(f"{stem}.png"): label for stem, label in names.pairs}
+
+
 def _voc(root: Path, names: Names) -> Facts:
     x0, y0, x1, y1 = BOX
     base = root / "VOC2007"
@@ -192,6 +236,9 @@ Build = Callable[[Path, Names], Facts]
 EVALUATED: Mapping[str, Build] = {
     "csv:{}": _csv,
     "coco:{}/images@{}/boxes.json": _coco,
+    "cvat:{}/images@{}/boxes.xml": _cvat,
+    "labelstudio:{}/images@{}/tasks.json": _labelstudio,
+    "yolo:{}": _yolo,
     "voc:{}@2007/test": _voc,
     "cub:{}@all": _cub,
     "imagenet:{}@val": _imagenet_val,

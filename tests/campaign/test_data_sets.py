@@ -35,10 +35,12 @@ def _used(text: str, network: gradbox.Classifier, out: Path, rng: random.Random)
     """The data set after its images were located, or, every third time, scored as well."""
     dataset, running = load_dataset(text), gradbox.Running(overwrite=True)
     if rng.randrange(3) or text.startswith("folder:"):  # which can have no boxes to score with
-        gradbox.locate(dataset.samples, network, out, running=running)
+        gradbox.locate(dataset.samples, network, out, method="sensitivity", running=running)
     else:
         given = rng.choice(("truth", "predicted"))
-        gradbox.evaluate(dataset, network, out, class_from=given, running=running)
+        gradbox.evaluate(
+            dataset, network, out, method="sensitivity", class_from=given, running=running
+        )
     return dataset
 
 

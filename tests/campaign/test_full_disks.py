@@ -20,7 +20,17 @@ from gradbox.models.load import SCENES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
-MODEL = ("--model", SCENES, "--device", "cpu", "--batch-size", "4", "--quiet")
+MODEL = (
+    "--model",
+    SCENES,
+    "--device",
+    "cpu",
+    "--method",
+    "sensitivity",
+    "--batch-size",
+    "4",
+    "--quiet",
+)
 ROOM = 64 * 2**20
 
 

@@ -20,6 +20,10 @@ from gradbox.models.load import SCENES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
+METHOD = "sensitivity"
+MODEL = ("--model", SCENES, "--device", "cpu", "--method", METHOD)
+"""What is attacked is the run, not what it runs."""
+
 
 def test_every_file_cut_emptied_and_swapped(
     tally: Any,
@@ -31,9 +35,9 @@ def test_every_file_cut_emptied_and_swapped(
 ) -> None:
     """The next call ends in one line, or in what an undisturbed run gives."""
     dataset, running = gradbox.load_dataset(f"csv:{scenes}"), gradbox.Running(formats=("csv",))
-    gradbox.evaluate(dataset, network, tmp_path / "whole", running=running)
+    gradbox.evaluate(dataset, network, tmp_path / "whole", method=METHOD, running=running)
     other = tmp_path / "other"
-    gradbox.evaluate(dataset, network, other, box="whole", running=running)
+    gradbox.evaluate(dataset, network, other, method=METHOD, box="whole", running=running)
     expected = content(tmp_path / "whole")
     files = [p for p in sorted((tmp_path / "whole").iterdir()) if p.is_file() and p.name[0] != "."]
     found = tally("run file")
@@ -48,7 +52,7 @@ def test_every_file_cut_emptied_and_swapped(
             (run / file.name).write_bytes(state)
             with found.one(f"{file.name} {i}"):
                 try:
-                    gradbox.evaluate(dataset, network, run, running=running)
+                    gradbox.evaluate(dataset, network, run, method=METHOD, running=running)
                 except UsageError as error:
                     assert file.name in str(error) or "another run" in str(error), error
                 else:
@@ -59,7 +63,7 @@ def test_two_callers(
     tally: Any, scale: float, scenes: Path, tmp_path: Path, network: gradbox.Classifier
 ) -> None:
     """Of callers at the same time one works; the others are refused or find it done."""
-    call = ("locate", str(scenes / "images"), "--model", SCENES, "--device", "cpu", "--quiet")
+    call = ("locate", str(scenes / "images"), *MODEL, "--quiet")
     found = tally("two callers")
     for i in range(round(4 * scale)):
         out = tmp_path / str(i)
@@ -109,7 +113,7 @@ def test_memory_grows_by_the_list_of_the_images_alone(
         for i in range(count):
             (folder / f"{i:06}{images[0].suffix}").symlink_to(images[i % len(images)])
         with found.one(str(count)):
-            call = ["locate", str(folder), "--model", SCENES, "--device", "cpu", "--quiet"]
+            call = ["locate", str(folder), *MODEL, "--quiet"]
             child = start([*call, "--out", str(tmp_path / f"out{count}")])
             _, status, usage = os.wait4(child, 0)
             assert os.waitstatus_to_exitcode(status) == 0

@@ -26,6 +26,11 @@ NAMES = st.sampled_from(["a.png", "b.png", "c.png", "d.png", "e\n.png"])
 BOXES = st.sampled_from(["mass", "whole"])
 
 
+def how(box: str) -> dict[str, str]:
+    """What each call runs."""
+    return {"method": "sensitivity", "box": box}
+
+
 class RunFolder(RuleBasedStateMachine):
     """Images that come and go, a folder that is damaged, calls that are stopped and repeated."""
 
@@ -112,7 +117,7 @@ class RunFolder(RuleBasedStateMachine):
         assert [line["image"] for line in there] == sorted(self.contents)
         assert {line["image"] for line in lines} == set(self.contents) | set(report.gone)
         alone = gradbox.localize(
-            [self.root / "in" / line["image"] for line in there], self.network, box=box
+            [self.root / "in" / line["image"] for line in there], self.network, **how(box)
         )
         for line, found in zip(there, alone, strict=True):
             assert isinstance(found, gradbox.Localization)
@@ -123,7 +128,7 @@ class RunFolder(RuleBasedStateMachine):
     def _call(self, box: str, *, overwrite: bool) -> Any:
         samples = find_images([self.root / "in"])
         running = gradbox.Running(overwrite=overwrite, batch_size=2)
-        return gradbox.locate(samples, self.network, self.root / "out", box=box, running=running)
+        return gradbox.locate(samples, self.network, self.root / "out", running=running, **how(box))
 
     def _take_note(self) -> None:
         """Which call the folder now holds."""

@@ -84,7 +84,7 @@ def test_what_is_wrong_is_named_with_its_line(name, content, reason, folder, tex
 
 
 def test_a_missing_part_or_missing_names_or_labels_say_what_to_do(folder, text, tmp_path, photo):
-    with pytest.raises(UsageError, match="there is no folder .*images/test or .*test/images"):
+    with pytest.raises(UsageError, match=r"there is no folder .*images/test or .*test/images"):
         load_dataset(f"yolo:{folder}@test")
     text("data.yaml", "val: [a, b]\nnames: [cat, dog]\n")
     with pytest.raises(UsageError, match="val is a list; give one folder"):
