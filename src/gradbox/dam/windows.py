@@ -25,7 +25,7 @@ from gradbox.models.trying import logits_of
 _COARSEST = 8
 """Most pixels of the input for a row of a layer that runs on windows."""
 
-_LARGEST = 0.75
+_LARGEST = 0.7
 """The share of the input from which on a window does not pay."""
 
 _SAME = 1e-4
