@@ -40,6 +40,7 @@ from gradbox.geometry import Frame
 from gradbox.localization import Batch
 from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
+from gradbox.models.memory import keep_freed_memory
 from gradbox.models.sources import UNTRAINED
 
 KMAX = 10
@@ -171,9 +172,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--keep-memory", action="store_true", help="as the command line does")
     parser.add_argument("--peers", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.keep_memory:
+        keep_freed_memory()
     columns = (*STAGES, "rest", "dam", "floor")
     print(f"| model | {' | '.join(columns)} |")
     print("|---" * (len(columns) + 1) + "|")

@@ -164,11 +164,14 @@ def _layout(values: Float[Tensor, "n c h w"]) -> torch.memory_format:
 
 
 def _candidates(classifier: Classifier) -> list[Layer]:
+    """Fine enough layers of one size with the picture, of what is run where nothing is asked."""
     (height, width), found = classifier.preprocessing.size, []
+    fastest = classifier.runner.network()
     for block in blocks(classifier):
         _, rows, columns = block.shape
         stride = height // rows
-        if (stride * rows, stride * columns) == (height, width) and stride <= _COARSEST:
+        fits = (stride * rows, stride * columns) == (height, width) and stride <= _COARSEST
+        if fits and classifier.runner.network([block.name]) is fastest:
             found.append(block)
     return found
 
