@@ -72,6 +72,15 @@ def test_batches_are_filled_up_to_the_largest_of_their_size(monkeypatch: pytest.
     assert seen == [2, 4, 4, 1]
 
 
+def test_what_is_filled_up_keeps_its_layout(monkeypatch: pytest.MonkeyPatch):
+    # In another layout than the weights' everything is copied to and fro: 9 passes in place of 2.
+    monkeypatch.setattr(torch, "compile", fake([]))
+    compiled = Compiled(nn.ReLU(), "net")
+    for count in (3, 2):
+        images = torch.rand(count, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+        assert compiled(images).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_an_error_of_the_network_itself_is_raised(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch, "compile", fake([], ValueError("by the compiler")))
     compiled = Compiled(networks.Raising(RuntimeError), "net")

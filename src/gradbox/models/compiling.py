@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
@@ -32,7 +33,7 @@ class Compiled(nn.Module):
         count, kind = len(images), (images.shape[1:], torch.is_grad_enabled())
         is_new = count > self._most.get(kind, 0)
         most = self._most[kind] = count if is_new else self._most[kind]
-        filled = torch.cat([images, images.new_zeros(most - count, *images.shape[1:])])
+        filled = F.pad(images, (0,) * (2 * images.dim() - 1) + (most - count,))  # keeps the layout
         # Torch warns of what it does itself while it compiles.
         quiet = warnings.catch_warnings(action="ignore") if is_new else nullcontext()
         try:
