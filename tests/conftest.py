@@ -98,3 +98,14 @@ def discs(tmp_path: Path) -> Path:
         rows.append(f"{i:02}.png,100,80,disc,{','.join(map(str, box))}")
     (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two pictures of noise, a PNG and a JPEG."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, size in (("a.png", (60, 90)), ("b.jpg", (120, 80))):
+        image = np.random.default_rng(1).integers(0, 255, (*size, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / name)
+    return folder

@@ -24,16 +24,6 @@ def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(text) for text in path.read_text("utf-8").splitlines()]
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name, size in (("a.png", (60, 90)), ("b.jpg", (120, 80))):
-        image = np.random.default_rng(1).integers(0, 255, (*size, 3), dtype=np.uint8)
-        Image.fromarray(image).save(folder / name)
-    return folder
-
-
 def test_locate_without_a_folder_shows_a_row_for_each_box(
     photos: Path, card: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -112,6 +112,10 @@ class Memo:
         self._spared = 0.0
         self._kept: dict[Any, tuple[Any, float]] = {}
 
+    def forget(self) -> None:
+        """Let go of all of it, for the memory."""
+        self._kept.clear()
+
     def clock(self) -> float:
         """Seconds as if nothing had been known: those that were spared are counted, too."""
         return perf_counter() + self._spared

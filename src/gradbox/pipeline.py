@@ -31,6 +31,7 @@ from gradbox.methods import DEFAULT_METHOD, ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.models.load import load_classifier
 from gradbox.results.run_folder import open_run
+from gradbox.runs.batch_size import Asked, BatchSize
 from gradbox.runs.evaluation import Part, Protocol, prepare
 from gradbox.runs.execution import Job, Report, Running, finish, report_of, run
 from gradbox.runs.fitting import fit
@@ -46,7 +47,7 @@ class _Options(TypedDict, total=False):
     selection: Selection | None
     min_score: float | None
     proposals: int | None
-    batch_size: int
+    batch_size: Asked
     workers: int
     details: bool
     masks: bool
@@ -76,7 +77,7 @@ def localize(
     selection: Selection | None = None,
     min_score: float | None = None,
     proposals: int | None = None,
-    batch_size: int = 16,
+    batch_size: Asked = 16,
     workers: int = WORKERS,
     details: bool = False,
     masks: bool = False,
@@ -98,7 +99,7 @@ def localize(
             for methods whose scores are probabilities of an IoU above 0.5.
         proposals: give each localization this many scored `regions`, best first: those of the
             method, or of its maps.
-        batch_size: images in one pass; it does not change the result.
+        batch_size: images in one pass, or "auto": as many as pay; it does not change the result.
         workers: threads that decode images.
         details: also give each localization its heat map, the mask that `dam` has, and those of its
             regions.
@@ -127,7 +128,8 @@ def localize(
         selection,
         min_score,
     )
-    done = chunks([plan], batch_size=batch_size, workers=workers, details=details or masks)
+    size = BatchSize(batch_size, classifier.device.type)
+    done = chunks([plan], batch_size=size, workers=workers, details=details or masks)
     results = (
         _named(found, one.sample)
         for chunk in done

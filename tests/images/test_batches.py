@@ -1,6 +1,9 @@
 """Loading ahead of the model: order, bounds, and images that cannot be read."""
 
+import os
+import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +11,10 @@ import pytest
 from PIL import Image
 
 from gradbox.files import hash_bytes, hash_file
-from gradbox.images import sources
+from gradbox.images import batches, decode, sources
 from gradbox.images.batches import BATCHES_AHEAD, Failed, Loaded, load, load_batches, to_batch
 from gradbox.images.preprocessing import Preprocessing
+from gradbox.images.reading import NOTHING_SAID, Reading
 from gradbox.localization import Sample
 
 SMALL = Preprocessing(size=(8, 8))
@@ -165,3 +169,105 @@ def test_too_little_memory_while_an_image_is_resized_is_its_own_error(
     assert isinstance(one, Failed)
     assert one.error.image_id == "a"
     assert "not enough memory" in str(one.error)
+
+
+def photograph(path: Path, size: tuple[int, int], **options: object) -> Path:
+    """Coarse noise of this (width, height), which half the pixels show as well."""
+    noise = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("size", "step"),
+    # At least twice the input of 32 stays: 64 of 127 x 127 would need step 1.98.
+    [((127, 160), 1), ((128, 160), 2), ((300, 256), 4), ((1100, 900), 8)],
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_reduced_jpeg_is_the_same_input_within_rounding(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    step: int,
+    orientation: int,
+) -> None:
+    """Frame and hash are those of the file, also of one that is turned.
+
+    1100 and 900 are no multiples of 8: the last column of the reduced image goes beyond the file.
+    """
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = photograph(tmp_path / "a.jpg", size, exif=exif, quality=95)
+    upright = (size[1], size[0]) if orientation == 1 else size
+    seen = Preprocessing(size=(32, 32))
+    sample = Sample(image_id="a", source=path, size=upright)
+    shapes = []
+    made = decode.decode
+
+    def spied(*given: object, **more: object) -> decode.Decoded:
+        found = made(*given, **more)
+        shapes.append(found.pixels.shape[:2])
+        return found
+
+    monkeypatch.setattr(batches, "decode", spied)
+    whole, reduced = load(sample, seen), load(sample, replace(seen, reduced=True))
+    kept = load(sample, replace(seen, reduced=True), keep_original=True)
+    assert shapes[0] == shapes[2] == upright  # what is kept for other views stays whole
+    assert shapes[1] == tuple(-(-length // step) for length in upright)
+    for one in (whole, reduced, kept):
+        assert isinstance(one, Loaded)
+        assert one.frame == whole.frame
+        assert one.sha256 == whole.sha256
+    assert np.abs(reduced.pixels.astype(int) - whole.pixels).mean() < 0.5
+    np.testing.assert_array_equal(kept.pixels, whole.pixels)
+
+
+def test_only_jpegs_of_which_nothing_is_measured_are_reduced(tmp_path: Path) -> None:
+    """A PNG is not decoded faster; and percentiles are of the image as it is."""
+    photograph(tmp_path / "a.jpg", (512, 512))
+    photograph(tmp_path / "a.png", (512, 512))
+    measured = Reading.of_texts(None, "percentile(1, 99)", None)
+    sizes = {
+        (name, bool(reading)): decode.decode(
+            tmp_path / name, reading=reading, enough=64
+        ).pixels.shape[0]
+        for name in ("a.jpg", "a.png")
+        for reading in (NOTHING_SAID, measured)
+    }
+    assert sizes == {
+        ("a.jpg", False): 64,
+        ("a.jpg", True): 512,
+        ("a.png", False): 512,
+        ("a.png", True): 512,
+    }
+
+
+def test_reduced_is_said_where_it_is_so() -> None:
+    """Then run folders and fitted boxes tell it from what was there before."""
+    usual = Preprocessing()
+    assert "reduced" not in str(usual)
+    assert "reduced" not in usual.about
+    assert str(replace(usual, reduced=True)) == f"{usual}, reduced"
+    assert replace(usual, reduced=True).about == {**usual.about, "reduced": True}
+
+
+def test_the_threads_of_a_loader_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their priority is lower than that of who asks for batches, which stays as it was."""
+    nice = []
+
+    def source() -> np.ndarray:
+        nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return np.zeros((8, 8, 3), np.uint8)
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    list(load_batches([Sample(image_id="a", source=source)], SMALL, batch_size=1))
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    assert nice
+    assert min(nice) == (min(19, before + 15) if sys.platform == "linux" else before)
+
+
+def test_a_batch_size_that_changes_holds_from_the_next_batch_on() -> None:
+    samples = [Sample(image_id=str(i), source=np.zeros((4, 4, 3), np.uint8)) for i in range(12)]
+    sizes = iter([1, 2, 4, 2, 3, 9])
+    found = [len(one) for one in load_batches(samples, SMALL, batch_size=lambda: next(sizes))]
+    assert found == [1, 2, 4, 2, 3]

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from gradbox.attribution.gradients import INPUT
@@ -219,6 +220,8 @@ class AveragedMaps:
         height, width = view.pixels.shape[2:]
         try:
             return made(self.maker, view)
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, AssertionError) as error:
             if (height, width) == self.classifier.preprocessing.size:
                 raise

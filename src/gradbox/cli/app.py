@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gradbox.cli.bench import bench
 from gradbox.cli.compare import compare
 from gradbox.cli.console import say
 from gradbox.cli.demo import demo
@@ -44,6 +45,6 @@ def _common(
     pass
 
 
-for command in (locate, maps, evaluate, compare, fit, list_, train, scenes, demo):
+for command in (locate, maps, evaluate, compare, fit, list_, bench, train, scenes, demo):
     app.command(name=command.__name__.strip("_"))(command)
 app.add_typer(foreground)

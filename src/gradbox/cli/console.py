@@ -335,6 +335,22 @@ def show_classes(report: Any, most: int = 12) -> None:
         say(f"{count} images failed: {reason}")
 
 
+def show_bench(bench: Any) -> None:
+    """How fast a machine is, a row for each job."""
+    columns = ("", "images/s", "slowest", "fastest", "hours for a million, with decoding")
+    table = _table(f"{bench.model} on {bench.device}, {bench.threads} threads", columns)
+    jobs = {
+        f"decoding, {bench.workers} workers": bench.decoding,
+        f"forward pass, batches of {bench.batch_size}": bench.forward,
+        **bench.methods,
+    }
+    for name, rate in jobs.items():
+        hours = bench.hours.get(name)
+        rates = (f"{one:.3g}" for one in (rate.median, rate.low, rate.high))
+        table.add_row(cell(name), *rates, "" if hours is None else f"{hours:,.1f}")
+    out_console.print(table)
+
+
 def say_json(report: Any) -> None:
     """What was done as one line of JSON."""
     classes = {name: {"boxes": n, "mean_score": s} for name, (n, s) in report.classes.items()}

@@ -102,7 +102,7 @@ def locate(
         samples,
         classifier,
         batch_size=how.batch_size,
-        workers=how.workers,
+        workers=how.threads,
         details=drawn,
         **asked,
     )

@@ -1,5 +1,7 @@
 """Images decoded and resized in threads, ahead of the model, in order and in batches."""
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +24,18 @@ from gradbox.images.sources import broken_is_an_error
 from gradbox.localization import Batch, ImageSource, Pixels, Sample, Selection
 
 BATCHES_AHEAD = 3
-WORKERS = 2
+_MOST_WORKERS = 16
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    of_process = getattr(os, "sched_getaffinity", None)
+    return len(of_process(0)) if of_process else os.cpu_count() or 1
+
+
+WORKERS = min(cores(), _MOST_WORKERS)
+"""Threads that decode: with fewer than cores some stand idle where the model waits."""
+_BEHIND = 15
 _USUAL = Selection()
 
 
@@ -58,21 +71,24 @@ def load_batches(
     samples: Iterable[Sample],
     preprocessing: Preprocessing,
     *,
-    batch_size: int,
+    batch_size: int | Callable[[], int],
     workers: int = WORKERS,
     keep_originals: bool = False,
 ) -> Iterator[list[Loaded | Failed]]:
     """The samples in order, `batch_size` at a time, decoded ahead of the caller by threads.
 
+    A function says it anew for each batch. The threads give way to the caller's own work.
     All decoded images together stay in one `Budget` of memory. Where they are kept, a batch of
     large ones is smaller, and they are dropped when the next one is asked for.
     """
+    size = batch_size if callable(batch_size) else lambda: batch_size
     budget, rest = Budget(), iter(samples)
     waiting: deque[tuple[Share, Future[Loaded | Failed]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="gradbox-load") as pool:
+    with ThreadPoolExecutor(workers, "gradbox-load", _give_way) as pool:
         try:
             while True:
-                for sample in islice(rest, batch_size * BATCHES_AHEAD - len(waiting)):
+                count = size()
+                for sample in islice(rest, max(0, count * BATCHES_AHEAD - len(waiting))):
                     share = budget.share()
                     loading = pool.submit(
                         load, sample, preprocessing, keep_original=keep_originals, share=share
@@ -82,7 +98,7 @@ def load_batches(
                     return
                 shares: list[Share] = []
                 batch: list[Loaded | Failed] = []
-                while waiting and len(batch) < batch_size and budget.wait(*waiting[0]):
+                while waiting and len(batch) < count and budget.wait(*waiting[0]):
                     share, loading = waiting.popleft()
                     shares.append(share)
                     batch.append(loading.result())
@@ -92,6 +108,16 @@ def load_batches(
         finally:
             budget.close()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Let a loader's thread take what the model leaves of the cores.
+
+    Only Linux knows the priority of one thread. A layer waits for all of its threads, so one that
+    has to share its core with a decoder holds up the others.
+    """
+    if sys.platform == "linux":
+        os.nice(_BEHIND)
 
 
 def load(
@@ -110,6 +136,7 @@ def load(
                 channels=preprocessing.channels,
                 reading=preprocessing.reading,
                 take=share.take,
+                enough=None if keep_original else preprocessing.enough,
             )
             if sample.size is not None and sample.size != decoded.size:
                 stated, found = (f"{h} x {w}" for h, w in (sample.size, decoded.size))
@@ -145,12 +172,15 @@ def to_batch(
     loaded: Sequence[Loaded],
     labels_of: Callable[[Sample], tuple[int, ...] | None] = lambda _: None,
     selection: Selection = _USUAL,
+    *,
+    pinned: bool = False,
 ) -> Batch:
-    """The batch that a localizer takes."""
+    """The batch that a localizer takes; `pinned` pixels are copied to a GPU while it computes."""
+    pixels = torch.from_numpy(np.stack([one.pixels for one in loaded]))
     kept = [one.original for one in loaded if one.original is not None]
     return Batch(
         image_ids=tuple(one.sample.image_id for one in loaded),
-        pixels=torch.from_numpy(np.stack([one.pixels for one in loaded])),
+        pixels=pixels.pin_memory() if pinned else pixels,
         frames=tuple(one.frame for one in loaded),
         labels=tuple(labels_of(one.sample) for one in loaded),
         selection=selection,

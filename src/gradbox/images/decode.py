@@ -41,7 +41,7 @@ _TURNS = {
 class Decoded:
     """An upright image: `size` is its (height, width).
 
-    `pixels` (h, w, c) are a smaller copy of a very large one.
+    `pixels` (h, w, c) are a smaller copy of a very large one, or of a JPEG where that is enough.
     """
 
     pixels: Pixels
@@ -71,6 +71,7 @@ def decode(
     reading: Reading = NOTHING_SAID,
     steps: Sequence[int] = STEPS,
     take: Take = lambda _: None,
+    enough: int | None = None,
 ) -> Decoded:
     """The same in bounded memory, of a very large file a smaller copy, for any number of channels.
 
@@ -81,6 +82,8 @@ def decode(
         reading: what is said of the numbers.
         steps: by how much a file may be reduced; the first that makes it small enough is taken.
         take: called once, before the pixels are decoded.
+        enough: the shorter side in pixels that a JPEG may be reduced to while it is decoded; None
+            for the usual size.
 
     Raises:
         ImageError: one line that says why the image is unusable, without its path.
@@ -93,7 +96,8 @@ def decode(
         return to_pixels(raster, reading, channels, step)
 
     try:
-        pixels, size, turn = read(source, Wanted(channels, reading, steps, take), finish)
+        wanted = Wanted(channels, reading, steps, take, enough)
+        pixels, size, turn = read(source, wanted, finish)
     except MemoryError:
         raise ImageError(NO_MEMORY) from None
     swapped, row_step, column_step = _TURNS.get(turn, _TURNS[1])

@@ -21,6 +21,9 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 LARGEST_INPUT = 4096
 """Pixels of a side: one VGG layer on such an input takes 4 GB."""
 
+_SPARE = 2
+"""How many pixels of a reduced image stand for one of the input, at least."""
+
 _REACH = 3
 """Pixels that the widest filter, Lanczos', looks at beyond its own."""
 
@@ -33,7 +36,9 @@ class Preprocessing:
     kept) or the length of the shorter side before a centre crop to `size`. Pixel values, scaled to
     [0, `scale`], have `mean` subtracted and are divided by `std`, both in the order of `color`: one
     number for each channel, which also says how many `channels` the classifier takes. `reading` is
-    what is said of the numbers of files.
+    what is said of the numbers of files. `reduced` lets JPEGs be decoded at a half, a quarter or an
+    eighth of their size where at least two pixels stay for one of the input: faster, and boxes move
+    a little (docs/performance.md). What is kept of an image for other views of it stays whole.
     """
 
     size: Size = (224, 224)
@@ -44,6 +49,7 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     reading: Reading = field(default=NOTHING_SAID, repr=False)
+    reduced: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or (self.resize != "squash" and self.resize < 1):
@@ -69,18 +75,26 @@ class Preprocessing:
     @property
     def about(self) -> dict[str, Any]:
         """What a model card says of it in [input]."""
-        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "reading"}
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.repr}
         chosen = self.reading.channels
-        return own | self.reading.about | ({} if chosen is None else {"channels": chosen})
+        more = {"reduced": True} if self.reduced else {}
+        return own | more | self.reading.about | ({} if chosen is None else {"channels": chosen})
 
     def __str__(self) -> str:
         """All of it in one line."""
-        return f"{self!r}, {self.reading}" if self.reading else repr(self)
+        said = [repr(self), *["reduced"] * self.reduced, *[str(self.reading)] * bool(self.reading)]
+        return ", ".join(said)
 
     @property
     def channels(self) -> int:
         """How many the classifier takes: 3 are RGB."""
         return len(self.mean)
+
+    @property
+    def enough(self) -> int | None:
+        """The shorter side in pixels that a JPEG may be reduced to, None for none."""
+        seen = max(self.size) if self.resize == "squash" else self.resize
+        return _SPARE * seen if self.reduced else None
 
     def blank(self) -> UInt8[Tensor, "1 c h w"]:
         """Pixels of zeros of the size and the channels of one input, to try a network on."""
@@ -113,7 +127,8 @@ class Preprocessing:
         frame = self.frame(original)
         (top, left), (height, width) = map(_whole, frame.crop), frame.input
         full_height, full_width = map(_whole, frame.resized)
-        scale_y, scale_x = full_height / image.shape[0], full_width / image.shape[1]
+        rows, columns = _extent(image, original)
+        scale_y, scale_x = full_height / rows, full_width / columns
         # Only the part under the crop is resized: 20,000 x 1 pixels shall not become 5,120,000.
         shown = (
             max(left, 0),
@@ -125,7 +140,7 @@ class Preprocessing:
         part = self._scaled(
             image,
             (shown[3] - shown[1], shown[2] - shown[0]),
-            (*source[:2], min(source[2], image.shape[1]), min(source[3], image.shape[0])),
+            (*source[:2], min(source[2], columns), min(source[3], rows)),
         )
         out = np.zeros((height, width, image.shape[2]), dtype=image.dtype)
         out[shown[1] - top : shown[3] - top, shown[0] - left : shown[2] - left] = part
@@ -136,7 +151,7 @@ class Preprocessing:
     ) -> tuple[Shaped[np.ndarray, "c rows columns"], Frame]:
         (inside,) = clip(region[None], *original)
         frame = Frame.of_region(original, inside, self.size)
-        height, width = image.shape[:2]
+        height, width = _extent(image, original)
         box = inside / np.tile((original[1] / width, original[0] / height), 2)
         box = clip(box[None], height, width)[0]
         # Only what the filter reaches is copied: an image of 67 million pixels may have many parts.
@@ -177,6 +192,15 @@ class Preprocessing:
         """The colour that the normalization maps to 0, in [0, 255]; three are RGB."""
         values = tuple(255.0 * mean / self.scale for mean in self.mean)
         return values[::-1] if self.color == "BGR" else values
+
+
+def _extent(image: Pixels, original: Size) -> tuple[float, float]:
+    """How far the original reaches in a smaller copy, whose last row and column may go beyond."""
+    height, width = (
+        length / round(length / have)
+        for length, have in zip(original, image.shape[:2], strict=True)
+    )
+    return height, width
 
 
 def _whole(length: float) -> int:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Size
@@ -29,6 +30,8 @@ FULL_PIXELS = 2**26
 """Pixels of the largest file that `decode` gives at its full size."""
 STEPS = (1, 2, 4)
 """By how much `decode` may reduce a larger one."""
+JPEG_STEPS = (8, 4, 2, 1)
+"""By how much a JPEG is reduced while it is decoded, which takes less time and memory."""
 
 Take = Callable[[int], None]
 """Is told how many bytes of memory are needed, and returns when they are there."""
@@ -36,25 +39,36 @@ Take = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of an image, and in which memory."""
+    """What is wanted of an image, and in which memory.
+
+    `enough` is the shorter side in pixels that a JPEG may be reduced to, None for none.
+    """
 
     channels: int
     reading: Reading
     steps: Sequence[int]
     take: Take
+    enough: int | None = None
 
     @property
     def is_usual(self) -> bool:
         """Whether colours are wanted, and nothing is said."""
         return self.channels == 3 and not self.reading
 
-    def step(self, size: Size, cost: Callable[[int], int]) -> int:
+    def of_jpeg(self, size: Size) -> int:
+        """The most by which a JPEG may be reduced; 1 where its numbers are measured."""
+        if self.enough is None or not self.is_usual:
+            return 1
+        return next((step for step in JPEG_STEPS if min(size) >= step * self.enough), 1)
+
+    def step(self, size: Size, cost: Callable[[int], int], least: int = 1) -> int:
         """By how much an image is reduced, once there is the memory that this costs."""
         pixels = size[0] * size[1]
         _check_size(*size)
-        for step in self.steps:
+        steps = [least, *(step for step in self.steps if step > least)]
+        for step in steps:
             needed = cost(step)
-            fits = pixels <= FULL_PIXELS * step**2 or step == self.steps[-1]
+            fits = pixels <= FULL_PIXELS * step**2 or step == steps[-1]
             if needed <= BUDGET and fits:
                 self.take(needed)
                 return step
@@ -117,7 +131,9 @@ def _read_file(
     def cost(step: int) -> int:
         return decoding_bytes(image, step, stream.size) + more * size[0] * size[1] // step**2
 
-    raster, step = loaded(image, stream, wanted.step(size, cost), stored=not wanted.is_usual)
+    least = wanted.of_jpeg(size) if isinstance(image, JpegImageFile) else 1
+    step = wanted.step(size, cost, least)
+    raster, step = loaded(image, stream, step, stored=not wanted.is_usual)
     del image  # the memory of its pixels, before they are turned
     return finish(raster, step), size, raster.orientation
 

@@ -128,6 +128,10 @@ class RunFolder:
             ]
             self._entries.update(map(entry_of_part, self._parts.write(records)))
 
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Let `run.json` say more, once it is finished."""
+        self.run = {**self.run, **facts}
+
     def finish(self, **facts: Any) -> None:
         """Gather the parts in the final files, and write `run.json` with what is known now."""
         order = [sample.image_id for sample in self.samples] + self.gone

@@ -20,6 +20,7 @@ from gradbox.results.heatmaps import MapStore, create_maps
 from gradbox.results.inputs import Input
 from gradbox.results.predictions import to_line
 from gradbox.results.run_folder import RunFolder
+from gradbox.runs.batch_size import Asked, BatchSize
 from gradbox.runs.plan import Plan, chunks
 
 TRUSTED = 0.3
@@ -30,7 +31,8 @@ TRUSTED = 0.3
 class Running:
     """How a job runs and what it writes beside its results; nothing here changes a number.
 
-    `save_maps` is a folder for the heat maps; `pictures` writes one picture of each image; `masks`
+    A `batch_size` of "auto" is found by trying; `save_maps` is a folder for the heat maps;
+    `pictures` writes one picture of each image; `masks`
     makes a mask of the main box, of heat map and image where the method has none of its own, and
     adds it to the line; `verify` compares the hashes of
     all images with those of an earlier call, not only of those whose size or time differs; `retry`
@@ -38,7 +40,7 @@ class Running:
     `exports.FORMATS`.
     """
 
-    batch_size: int = 16
+    batch_size: Asked = 16
     workers: int = WORKERS
     overwrite: bool = False
     pictures: bool = False
@@ -95,6 +97,7 @@ def run(
     """
     samples = list(jobs[0].plan.samples)
     seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in jobs]
+    size = BatchSize(running.batch_size, jobs[0].plan.classifier.device.type)
     with ExitStack() as stack:
         writers = [_Writer(job, stack.enter_context(_store(job)), running) for job in jobs]
         lacking = [writer.lacking(samples) for writer in writers]
@@ -102,7 +105,7 @@ def run(
         todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_jobs)]
         groups = chunks(
             [replace(jobs[i].plan, samples=todo) for i in open_jobs],
-            batch_size=running.batch_size,
+            batch_size=size,
             workers=running.workers,
             details=any(writer.needs_details for writer in writers),
             originals=running.pictures,
@@ -112,13 +115,15 @@ def run(
                 writers[i].write(chunk.loaded, found, with_truth=with_truth)
                 seconds[i]["method"] += took
                 seconds[i]["images"] += len(chunk)
+    for i in open_jobs:
+        jobs[i].folder.note(size.about)
     return seconds
 
 
 def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]) -> None:
     """Write the other formats, and gather the results of the folder.
 
-    Where no image was run, the seconds of the earlier call are kept.
+    Where no image was run, the seconds and the batch of the earlier call are kept.
     """
     known = folder.facts
     files = set(known.get("files", []))
@@ -129,7 +134,8 @@ def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str
         written = write(good, plan.classifier.class_name, folder.path)
         files |= {path.relative_to(folder.path).as_posix() for path in _made(written)}
     took = seconds if seconds["images"] else known.get("seconds", seconds)
-    folder.finish(seconds=took, files=sorted(files))
+    kept = {} if seconds["images"] or "batch" not in known else {"batch": known["batch"]}
+    folder.finish(seconds=took, files=sorted(files), **kept)
 
 
 def _made(written: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from gradbox.images.batches import Loaded, load_batches, to_batch
 from gradbox.localization import ClassFrom, Sample, Selection
 from gradbox.methods import DEFAULT_LEARNED, DEFAULT_METHOD, layer_name, ready_maps, to_method
 from gradbox.models.classifier import Classifier, check_classifier
+from gradbox.runs.batch_size import BatchSize
 from gradbox.runs.evaluation import Part, Units, labels_of_units, with_units
 from gradbox.runs.execution import Running
 from gradbox.runs.fitting_auto import fit_auto
@@ -121,7 +122,7 @@ class _Rows:
         loaded = load_batches(
             self.samples,
             self.classifier.preprocessing,
-            batch_size=running.batch_size,
+            batch_size=BatchSize(running.batch_size).now,
             workers=running.workers,
             keep_originals=self.keep_originals,
         )

@@ -14,6 +14,7 @@ from gradbox.images.batches import Loaded, load_batches, to_batch
 from gradbox.localization import ClassFrom, Sample, Selection
 from gradbox.methods import METHODS
 from gradbox.models.classifier import Classifier
+from gradbox.runs.batch_size import BatchSize
 from gradbox.runs.evaluation import Units, labels_of_units
 from gradbox.runs.execution import Running
 from gradbox.specs import canonical
@@ -82,7 +83,7 @@ def look(
     loaded = load_batches(
         samples,
         looker.classifier.preprocessing,
-        batch_size=running.batch_size,
+        batch_size=BatchSize(running.batch_size).now,
         workers=running.workers,
         keep_originals=True,
     )

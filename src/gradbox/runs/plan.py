@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
+import torch
+
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.batches import Failed, Loaded, load_batches, to_batch
 from gradbox.images.survey import surveyed
@@ -12,6 +14,7 @@ from gradbox.localization import Batch, Found, Localization, Sample, Selection
 from gradbox.methods import ReadyMethod, check_min_score
 from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.models.heads import SOFTMAX
+from gradbox.runs.batch_size import BatchSize
 
 LabelsOf = Callable[[Sample], tuple[int, ...] | None]
 """The class indices that are asked for in an image, None where none is given."""
@@ -80,56 +83,81 @@ class Chunk:
 
 
 def chunks(
-    plans: Sequence[Plan], *, batch_size: int, workers: int, details: bool, originals: bool = False
+    plans: Sequence[Plan],
+    *,
+    batch_size: int | BatchSize,
+    workers: int,
+    details: bool,
+    originals: bool = False,
 ) -> Iterator[Chunk]:
     """The samples of the first plan, batch by batch, in order, through all plans.
 
     Equal makers of heat maps make the maps of a batch once; the seconds count for each of them. The
     classifiers' preprocessing has to be the same. `originals` keeps the decoded images.
     """
+    size = batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size)
     keep = originals or any(plan.method.needs_originals for plan in plans)
     for loaded in load_batches(
         plans[0].samples,
         plans[0].classifier.preprocessing,
-        batch_size=batch_size,
+        batch_size=lambda: size.now,
         workers=workers,
         keep_originals=keep,
     ):
-        yield _chunk(plans, loaded, details)
+        chunk = _chunk(plans, loaded, details, size)
+        size.took(len(chunk), sum(chunk.seconds))
+        yield chunk
 
 
-def _chunk(plans: Sequence[Plan], loaded: Sequence[Loaded | Failed], details: bool) -> Chunk:
+def _chunk(
+    plans: Sequence[Plan], loaded: Sequence[Loaded | Failed], details: bool, size: BatchSize
+) -> Chunk:
     usable = [one for one in loaded if isinstance(one, Loaded)]
-    batch = to_batch(usable) if usable else None
+    batch = _batch(plans[0], usable) if usable else None
     found, seconds = [], []
     for plan in plans:
         rest: Iterator[Found] = iter(())
         started = ended = 0.0
         if batch is not None:
             started = batch.memo.clock()
-            rest = iter(_localized(plan, batch, usable, details))
+            rest = iter(_localized(plan, batch, usable, details, size))
             ended = batch.memo.clock()
         seconds.append(ended - started)
         found.append([_in_place(one, rest, plan) for one in loaded])
     return Chunk(loaded, found, seconds)
 
 
+def _batch(plan: Plan, usable: Sequence[Loaded]) -> Batch:
+    return to_batch(usable, pinned=plan.classifier.device.type == "cuda")
+
+
 def _localized(
-    plan: Plan, batch: Batch, usable: Sequence[Loaded], details: bool
+    plan: Plan, batch: Batch, usable: Sequence[Loaded], details: bool, size: BatchSize
 ) -> Sequence[Found]:
-    """What a method finds in a batch; if it raises, in the images one by one."""
+    """What a method finds in a batch; if it raises, in the images one by one.
+
+    Where there is no memory for all, in each half of them.
+    """
     asking = batch.asking([plan.labels_of(one.sample) for one in usable], plan.selection)
     try:
         return list(plan.method.localizer.localize(asking, details=details))
     except UsageError:
         raise
     except Exception as error:
-        if len(usable) > 1:
-            alone = (_localized(plan, to_batch([one]), [one], details) for one in usable)
-            return list(chain.from_iterable(alone))
-        failed = ImageError(f"the method failed: {type(error).__name__}: {error}")
-        failed.__cause__ = error
-        return [failed]
+        if len(usable) == 1:
+            failed = ImageError(f"the method failed: {type(error).__name__}: {error}")
+            failed.__cause__ = error
+            return [failed]
+        is_memory = isinstance(error, torch.OutOfMemoryError)
+    half = 1
+    if is_memory:  # the error has held what the pass had made until here
+        half = len(usable) // 2
+        size.halve(len(usable))
+        batch.memo.forget()
+        torch.cuda.empty_cache()
+    parts = [usable[start : start + half] for start in range(0, len(usable), half)]
+    found = (_localized(plan, _batch(plan, part), part, details, size) for part in parts)
+    return list(chain.from_iterable(found))
 
 
 def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], plan: Plan) -> Found:
