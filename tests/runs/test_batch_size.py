@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from fakes import FakeLocalizer
 
 import gradbox
 from gradbox.errors import GradboxWarning
+from gradbox.images.batches import to_batch
 from gradbox.localization import Batch, Found
 from gradbox.models.load import load_classifier
 from gradbox.runs.batch_size import MOST, START, BatchSize
@@ -113,3 +114,17 @@ def test_other_words_are_refused(
 ) -> None:
     assert run("locate", discs / "images", "--model", card, option, value) == 2
     assert "write a number from 1, or auto" in " ".join(capsys.readouterr().err.split())
+
+
+def test_only_a_classifier_on_a_gpu_gets_pinned_pixels(
+    card: Path, discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        "gradbox.runs.plan.to_batch",
+        lambda loaded, *, pinned: asked.append(pinned) or to_batch(loaded),
+    )
+    network, image = load_classifier(str(card), device="cpu"), discs / "images" / "00.png"
+    gradbox.localize(image, network, method=FakeLocalizer())
+    gradbox.localize(image, replace(network, device=torch.device("cuda")), method=FakeLocalizer())
+    assert asked == [False, True]

@@ -127,8 +127,7 @@ class Preprocessing:
         frame = self.frame(original)
         (top, left), (height, width) = map(_whole, frame.crop), frame.input
         full_height, full_width = map(_whole, frame.resized)
-        rows, columns = _extent(image, original)
-        scale_y, scale_x = full_height / rows, full_width / columns
+        scale_y, scale_x = full_height / image.shape[0], full_width / image.shape[1]
         # Only the part under the crop is resized: 20,000 x 1 pixels shall not become 5,120,000.
         shown = (
             max(left, 0),
@@ -140,7 +139,7 @@ class Preprocessing:
         part = self._scaled(
             image,
             (shown[3] - shown[1], shown[2] - shown[0]),
-            (*source[:2], min(source[2], columns), min(source[3], rows)),
+            (*source[:2], min(source[2], image.shape[1]), min(source[3], image.shape[0])),
         )
         out = np.zeros((height, width, image.shape[2]), dtype=image.dtype)
         out[shown[1] - top : shown[3] - top, shown[0] - left : shown[2] - left] = part
@@ -151,7 +150,7 @@ class Preprocessing:
     ) -> tuple[Shaped[np.ndarray, "c rows columns"], Frame]:
         (inside,) = clip(region[None], *original)
         frame = Frame.of_region(original, inside, self.size)
-        height, width = _extent(image, original)
+        height, width = image.shape[:2]
         box = inside / np.tile((original[1] / width, original[0] / height), 2)
         box = clip(box[None], height, width)[0]
         # Only what the filter reaches is copied: an image of 67 million pixels may have many parts.
@@ -192,15 +191,6 @@ class Preprocessing:
         """The colour that the normalization maps to 0, in [0, 255]; three are RGB."""
         values = tuple(255.0 * mean / self.scale for mean in self.mean)
         return values[::-1] if self.color == "BGR" else values
-
-
-def _extent(image: Pixels, original: Size) -> tuple[float, float]:
-    """How far the original reaches in a smaller copy, whose last row and column may go beyond."""
-    height, width = (
-        length / round(length / have)
-        for length, have in zip(original, image.shape[:2], strict=True)
-    )
-    return height, width
 
 
 def _whole(length: float) -> int:

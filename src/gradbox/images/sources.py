@@ -56,10 +56,14 @@ class Wanted:
         return self.channels == 3 and not self.reading
 
     def of_jpeg(self, size: Size) -> int:
-        """The most by which a JPEG may be reduced; 1 where its numbers are measured."""
+        """The most by which a JPEG may be reduced; 1 where its numbers are measured.
+
+        It divides both sides: half a pixel beyond the edge would shift the image.
+        """
         if self.enough is None or not self.is_usual:
             return 1
-        return next((step for step in JPEG_STEPS if min(size) >= step * self.enough), 1)
+        fitting = (step for step in JPEG_STEPS if size[0] % step == size[1] % step == 0)
+        return next((step for step in fitting if min(size) >= step * self.enough), 1)
 
     def step(self, size: Size, cost: Callable[[int], int], least: int = 1) -> int:
         """By how much an image is reduced, once there is the memory that this costs."""
