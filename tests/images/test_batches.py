@@ -1,7 +1,5 @@
 """Loading ahead of the model: order, bounds, and images that cannot be read."""
 
-import os
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -247,21 +245,6 @@ def test_reduced_is_said_where_it_is_so() -> None:
     assert "reduced" not in usual.about
     assert str(replace(usual, reduced=True)) == f"{usual}, reduced"
     assert replace(usual, reduced=True).about == {**usual.about, "reduced": True}
-
-
-def test_the_threads_of_a_loader_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their priority is lower than that of who asks for batches, which stays as it was."""
-    nice = []
-
-    def source() -> np.ndarray:
-        nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-        return np.zeros((8, 8, 3), np.uint8)
-
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    list(load_batches([Sample(image_id="a", source=source)], SMALL, batch_size=1))
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before
-    assert nice
-    assert min(nice) == (min(19, before + 15) if sys.platform == "linux" else before)
 
 
 def test_a_batch_size_that_changes_holds_from_the_next_batch_on() -> None:

@@ -1,7 +1,6 @@
 """Images decoded and resized in threads, ahead of the model, in order and in batches."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,7 +34,6 @@ def cores() -> int:
 
 WORKERS = min(cores(), _MOST_WORKERS)
 """Threads that decode: with fewer than cores some stand idle where the model waits."""
-_BEHIND = 15
 _USUAL = Selection()
 
 
@@ -77,14 +75,14 @@ def load_batches(
 ) -> Iterator[list[Loaded | Failed]]:
     """The samples in order, `batch_size` at a time, decoded ahead of the caller by threads.
 
-    A function says it anew for each batch. The threads give way to the caller's own work.
+    A function says it anew for each batch.
     All decoded images together stay in one `Budget` of memory. Where they are kept, a batch of
     large ones is smaller, and they are dropped when the next one is asked for.
     """
     size = batch_size if callable(batch_size) else lambda: batch_size
     budget, rest = Budget(), iter(samples)
     waiting: deque[tuple[Share, Future[Loaded | Failed]]] = deque()
-    with ThreadPoolExecutor(workers, "gradbox-load", _give_way) as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="gradbox-load") as pool:
         try:
             while True:
                 count = size()
@@ -108,16 +106,6 @@ def load_batches(
         finally:
             budget.close()
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _give_way() -> None:
-    """Let a loader's thread take what the model leaves of the cores.
-
-    Only Linux knows the priority of one thread. A layer waits for all of its threads, so one that
-    has to share its core with a decoder holds up the others.
-    """
-    if sys.platform == "linux":
-        os.nice(_BEHIND)
 
 
 def load(
