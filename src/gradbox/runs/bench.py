@@ -178,13 +178,12 @@ class _Bench:
             batch = self._batch(count)
             method.localizer.localize(batch.asking(batch.labels, selection))
 
-        started = perf_counter()
-        job(1)  # what is loaded or allocated once
-        left = self.seconds - (perf_counter() - started)
-        started = perf_counter()
-        job(1)
-        alone = perf_counter() - started
-        count = max(1, min(self.best, _AT_ONCE, int(left / (_ROUNDS + 1) / alone)))
+        first = next(_timed(lambda: job(1), 0.0))  # with what is loaded or allocated once
+        if first > self.seconds / 2:
+            return Rate(1 / first, 1 / first, 1 / first)
+        alone = next(_timed(lambda: job(1), 0.0))
+        left = self.seconds - first - alone
+        count = max(1, min(self.best, _AT_ONCE, int(left / _ROUNDS / alone)))
         return _rate(lambda: job(count), count, left)
 
     def _pass(self, batch: Batch) -> None:
@@ -199,13 +198,12 @@ class _Bench:
 
 def _rate(job: Callable[[], None], count: int, seconds: float) -> Rate:
     """Of a job on so many images, done again and again, at least once."""
-    until = perf_counter() + seconds
-    job()
-    rates = [count / took for took in _timed(job, until)]
+    rates = [count / took for took in _timed(job, perf_counter() + seconds)]
     return Rate(median(rates), min(rates), max(rates))
 
 
 def _timed(job: Callable[[], None], until: float) -> Iterator[float]:
+    """The seconds of one job after the other, while another one would end in time."""
     while True:
         started = perf_counter()
         job()
