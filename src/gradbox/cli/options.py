@@ -142,8 +142,8 @@ class ModelOptions:
         bool,
         typer.Option(
             "--reduced",
-            help="Decode large JPEGs at a half to an eighth of their size: faster, but boxes move a"
-            " little. For methods that see the input only, not `auto`, tiles or pictures.",
+            help="Decode large JPEGs at a half to an eighth of their size: faster, but boxes move by"
+            " some pixels of the input. For methods that see the input only, not `auto` or tiles.",
         ),
     ] = False
 
@@ -171,8 +171,9 @@ class ModelOptions:
         )
         if self.layer is not None:
             _refuse_unused(self.layer, methods, found)
-        seen = replace(found.preprocessing, reduced=found.preprocessing.reduced or self.reduced)
-        return replace(found, preprocessing=seen)
+        if not self.reduced:
+            return found
+        return replace(found, preprocessing=replace(found.preprocessing, reduced=True))
 
 
 @dataclass(frozen=True)
