@@ -142,8 +142,8 @@ class ModelOptions:
         bool,
         typer.Option(
             "--reduced",
-            help="Decode large JPEGs at a half to an eighth of their size: faster, but boxes move by"
-            " some pixels of the input. For methods that see the input only, not `auto` or tiles.",
+            help="Decode large JPEGs at a half to an eighth of their size: faster, but boxes move"
+            " by some pixels of the input. For methods that see the input only, not `auto`.",
         ),
     ] = False
 
