@@ -18,7 +18,7 @@ from gradbox.runs.bench import Bench, Rate, bench
 def test_the_command_says_rates_and_the_best_settings(
     card: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("bench", card, "--data", photos, "--seconds", "1", "--method", "gradcam", "--device")
+    words = ("bench", card, "--data", photos, "--seconds", "0.2", "--method", "gradcam", "--device")
     assert run(*words, "cpu") == 0
     said = capsys.readouterr().out
     assert "gradcam" in said
@@ -36,7 +36,7 @@ def test_the_command_says_rates_and_the_best_settings(
 def test_without_data_and_methods_it_takes_what_is_built_in(
     card: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("bench", card, "--seconds", "1", "--json", "--device", "cpu") == 0
+    assert run("bench", card, "--seconds", "0.2", "--json", "--device", "cpu") == 0
     assert list(json.loads(capsys.readouterr().out)["methods"]) == ["auto", "dam"]
 
 

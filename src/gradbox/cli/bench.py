@@ -33,7 +33,7 @@ def bench(
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="How long it may take, about.", min=1.0, metavar="S")
+        float, typer.Option(help="How long it may take, about.", min=0.1, metavar="S")
     ] = 60.0,
     *,
     loading: opt.ModelOptions,
