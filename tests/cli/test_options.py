@@ -9,6 +9,7 @@ import pytest
 from gradbox import cli
 from gradbox.cli.options import ModelOptions
 from gradbox.errors import UsageError
+from gradbox.models.compiling import Compiled
 
 Complaint = Callable[..., str]
 
@@ -124,3 +125,10 @@ def test_a_layer_of_a_card_that_is_not_there_is_told_whatever_the_method(
     for method in ("sensitivity", "dam", "peer"):
         call = ("locate", discs / "images", "--model", card, "--method", method)
         assert "has no layer 'conv9'; the names start with 0, 1, 2" in complaint(*call)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_compile_reaches_the_network(compiled: bool):
+    runner = ModelOptions(device="cpu", compiled=compiled).classifier("gradbox/scenes", []).runner
+    assert isinstance(runner.network(whole=True), Compiled) == compiled
+    assert not isinstance(runner.network(["head"]), Compiled)
