@@ -178,11 +178,12 @@ class _Bench:
             batch = self._batch(count)
             method.localizer.localize(batch.asking(batch.labels, selection))
 
-        first = next(_timed(lambda: job(1), 0.0))  # with what is loaded or allocated once
-        if first > self.seconds / 2:
-            return Rate(1 / first, 1 / first, 1 / first)
+        until = perf_counter() + self.seconds
+        job(1)  # with what is loaded, tried or allocated once
         alone = next(_timed(lambda: job(1), 0.0))
-        left = self.seconds - first - alone
+        left = until - perf_counter()
+        if left < alone:
+            return Rate(1 / alone, 1 / alone, 1 / alone)
         count = max(1, min(self.best, _AT_ONCE, int(left / _ROUNDS / alone)))
         return _rate(lambda: job(count), count, left)
 
