@@ -130,7 +130,7 @@ def centers(boxes: Boxes) -> Float[np.ndarray, "n 2"]:
 def spanning(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "4"]:
     """The smallest box that holds all points (x, y).
 
-    >>> spanning(np.array([[3, 1], [0, 5], [2, 2]])).tolist()
+    >>> spanning(np.array([[3.0, 1], [0, 5], [2, 2]])).tolist()
     [0.0, 1.0, 3.0, 5.0]
     """
     return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float64)
