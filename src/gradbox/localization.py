@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL.Image import Image
 from gradbox.boxes import Box, Boxes, as_boxes
 from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame, Mask, Size
+from gradbox.memo import Memo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,47 +100,6 @@ class Selection:
     def usual(cls, class_from: ClassFrom) -> "Selection":
         """The recognized class, or no class at all."""
         return cls(top=0 if class_from == "none" else 1)
-
-
-class Memo:
-    """What was computed of the pixels of a batch, once for all who ask.
-
-    A key is anything with a hash; what has none is not kept.
-    """
-
-    def __init__(self) -> None:
-        self._spared = 0.0
-        self._kept: dict[Any, tuple[Any, float]] = {}
-
-    def forget(self) -> None:
-        """Let go of all of it, for the memory."""
-        self._kept.clear()
-
-    def clock(self) -> float:
-        """Seconds as if nothing had been known: those that were spared are counted, too."""
-        return perf_counter() + self._spared
-
-    def known(self, key: Any) -> Any:
-        """What was kept with this key, None where nothing was."""
-        if not _has_hash(key):
-            return None
-        made, seconds = self._kept.get(key, (None, 0.0))
-        self._spared += seconds
-        return made
-
-    def keep(self, key: Any, made: T, *, since: float) -> T:
-        """Keep what was made since this time of the `clock`."""
-        if _has_hash(key):
-            self._kept[key] = made, self.clock() - since
-        return made
-
-
-def _has_hash(key: Any) -> bool:
-    try:
-        hash(key)
-    except TypeError:
-        return False
-    return True
 
 
 @runtime_checkable

@@ -8,7 +8,6 @@ import pytest
 from fakes import FakeBoxes, FakeLocalizer, FakeMaps
 
 import gradbox
-from gradbox.localization import Memo
 from gradbox.methods import ready
 from gradbox.models.load import load_classifier
 from gradbox.runs.execution import Running
@@ -97,15 +96,3 @@ def test_equal_makers_make_the_maps_of_a_batch_once(card: Path, discs: Path) -> 
     assert [len(chunk.found) for chunk in found] == [3, 3, 3]
     for chunk in found:  # what was shared counts in the seconds of each
         assert min(chunk.seconds) > 0
-
-
-def test_a_memo_keeps_and_counts_what_it_spared() -> None:
-    memo = Memo()
-    started = memo.clock()
-    assert memo.known("key") is None
-    assert memo.keep("key", "value", since=started - 5.0) == "value"  # as if it had taken 5 s
-    before = memo.clock()
-    assert memo.known("key") == "value"
-    assert 5.0 <= memo.clock() - before < 6.0
-    assert memo.keep(["no hash"], 3, since=0.0) == 3
-    assert memo.known(["no hash"]) is None

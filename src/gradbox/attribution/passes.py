@@ -8,7 +8,8 @@ from torch import Tensor
 from gradbox.attribution.gradients import INPUT, By, Outputs, forward, gradients, scalars_of
 from gradbox.attribution.targets import Labels, Score, class_target
 from gradbox.errors import UsageError
-from gradbox.localization import Batch, Memo
+from gradbox.localization import Batch
+from gradbox.memo import Memo
 from gradbox.models.classifier import Classifier
 
 

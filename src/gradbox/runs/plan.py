@@ -119,7 +119,7 @@ def _chunk(
         rest: Iterator[Found] = iter(())
         started = ended = 0.0
         if batch is not None:
-            started = batch.memo.clock()
+            started = batch.memo.start()
             rest = iter(_localized(plan, batch, usable, details, size))
             ended = batch.memo.clock()
         seconds.append(ended - started)
