@@ -38,6 +38,7 @@ from gradbox.images.batches import Loaded
 from gradbox.localization import Localization, Sample, Selection
 from gradbox.methods import ready
 from gradbox.models.classifier import Classifier
+from gradbox.models.memory import keep_freed_memory
 from gradbox.runs.plan import Plan, chunks
 from gradbox.scores.bootstrap import interval
 from gradbox.scores.boxes import best_iou
@@ -222,6 +223,7 @@ def main() -> None:
     add_choice(parser)
     parser.add_argument("--model", action="append", help="only these classifiers")
     options = parser.parse_args()
+    keep_freed_memory()  # as the commands do
     for name, classifier in networks().items():
         if options.model and name not in options.model:
             continue
