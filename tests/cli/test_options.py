@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gradbox import cli
-from gradbox.cli.options import ModelOptions
+from gradbox.cli.model_options import ModelOptions
 from gradbox.errors import UsageError
 from gradbox.models.compiling import Compiled
 

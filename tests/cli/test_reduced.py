@@ -36,3 +36,13 @@ def test_a_run_over_reduced_jpegs_says_so_and_is_another_one(
     assert "preprocessing was" in capsys.readouterr().err
     assert run(*words, "--out", tmp_path / "whole") == 0
     assert steps == [4, 1]
+
+
+def test_it_is_refused_where_it_would_do_nothing(
+    card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.jpg")
+    words = ("locate", tmp_path / "a.jpg", "--model", card, "--reduced")
+    assert run(*words, "--method", "auto", "--out", tmp_path / "out") == 2
+    assert "--reduced does nothing for auto" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -139,6 +139,21 @@ def test_an_upload_that_may_be_two_images_is_refused(load, photo):
         load(task(image="/data/upload/3/1a2b3c4d-my_photo_1.png"))
 
 
+@pytest.mark.parametrize(
+    ("answers", "image_ids"),
+    [
+        (None, ["a.jpg"]),  # no annotation, so it is left out
+        ([3], ["a.jpg"]),
+        ([{"result": 3}], ["[", "a.jpg"]),
+        ([{"result": [3, {"type": "choices", "value": 3}]}], ["[", "a.jpg"]),
+    ],
+)
+def test_what_is_of_another_kind_than_it_should_be_says_nothing(answers, image_ids, load):
+    dataset = load(task(), {**task(image="http://["), "annotations": answers})
+    assert [sample.image_id for sample in dataset.samples] == image_ids
+    assert all(len(sample.boxes) == 0 for sample in dataset.samples)
+
+
 @pytest.mark.parametrize("content", [{}, [3]])
 def test_another_file_is_refused(content, photo, tmp_path):
     photo("images/a.jpg")

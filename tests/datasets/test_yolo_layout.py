@@ -75,6 +75,8 @@ def test_folders_of_parts_with_images_and_labels_inside(photo, text, tmp_path):
         ("data.yaml", "names: [", "data.yaml is not YAML"),
         ("data.yaml", "[cat]", "has to hold the names of the classes"),
         ("data.yaml", "names: {x: cat}", "'x' is not a finite number"),
+        ("data.yaml", "names: cat", r"names 'cat': write a list, as \[cat, dog\]"),
+        ("data.yaml", "names: []", "there is no class 1; the names end at none"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(name, content, reason, folder, text):

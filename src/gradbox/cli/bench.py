@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import say, show_bench, track
 from gradbox.cli.grouped import grouped
@@ -36,7 +37,7 @@ def bench(
         float, typer.Option(help="How long it may take, about.", min=0.1, metavar="S")
     ] = 60.0,
     *,
-    loading: opt.ModelOptions,
+    loading: mo.ModelOptions,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Measure on this machine: images a second, the best settings, hours for a million images.

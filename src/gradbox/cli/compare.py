@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
     show_comparison,
@@ -35,7 +36,7 @@ def compare(
     proposals: opt.Proposals = None,
     *,
     data: opt.ScoreOptions,
-    loading: opt.ModelOptions,
+    loading: mo.ModelOptions,
     tiles: TileOptions,
     how: opt.PictureOptions,
 ) -> None:

@@ -1,5 +1,6 @@
 """`gradbox evaluate`: boxes of a data set, and their score."""
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
     show_scores,
@@ -12,14 +13,14 @@ from gradbox.cli.method_options import ForegroundOptions, TileOptions
 def evaluate(
     dataset: opt.DatasetText,
     out: opt.Out,
-    model: opt.Model = None,
+    model: mo.Model = None,
     method: opt.MethodSpec = "auto",
     box: opt.BoxSpec = "auto",
     min_score: opt.MinScore = None,
     proposals: opt.Proposals = None,
     *,
     data: opt.ScoreOptions,
-    loading: opt.ModelOptions,
+    loading: mo.ModelOptions,
     boxed: ForegroundOptions,
     tiles: TileOptions,
     how: opt.FormatOptions,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import out_console, say
 from gradbox.cli.grouped import grouped
@@ -22,7 +23,7 @@ def fit(
     out: Annotated[
         Path, typer.Option("--out", help="The file of what is learned.", metavar="FILE.safetensors")
     ],
-    model: opt.Model = None,
+    model: mo.Model = None,
     method: opt.MethodSpec = "auto",
     box: Annotated[
         str | None,
@@ -37,7 +38,7 @@ def fit(
     *,
     boxed: ForegroundOptions,
     data: opt.DataOptions,
-    loading: opt.ModelOptions,
+    loading: mo.ModelOptions,
     how: opt.RunOptions,
 ) -> None:
     """Learn from images that have boxes, ten or more.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import say, track
 
@@ -34,7 +35,7 @@ def train(
     ] = [224, 320, 448],  # noqa: B006 - typer copies it
     epochs: Annotated[int, typer.Option(help="Passes over the images.", min=1)] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same head.")] = 0,
-    device: opt.Device = "auto",
+    device: mo.Device = "auto",
     overwrite: Annotated[bool, typer.Option(help="Replace the file of --out.")] = False,
 ) -> None:
     """Train a foreground head by the boxes of data sets, whatever their classes.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import out_console, show_classes, steps
 from gradbox.cli.grouped import grouped
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @grouped
 def locate(
     paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.")],
-    model: opt.Model = None,
+    model: mo.Model = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -49,7 +50,7 @@ def locate(
     min_score: opt.MinScore = None,
     proposals: opt.Proposals = None,
     *,
-    loading: opt.ModelOptions,
+    loading: mo.ModelOptions,
     boxed: ForegroundOptions,
     tiles: TileOptions,
     how: opt.FormatOptions,

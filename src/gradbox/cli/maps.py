@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import say, track
 from gradbox.cli.grouped import grouped
@@ -13,7 +14,7 @@ from gradbox.cli.grouped import grouped
 @grouped
 def maps(
     photograph: Annotated[Path, typer.Argument(help="An image.")],
-    model: opt.Model = None,
+    model: mo.Model = None,
     out: Annotated[
         Path, typer.Option("--out", help="The picture, .jpg or .png.", metavar="FILE")
     ] = Path("maps.jpg"),
@@ -29,7 +30,7 @@ def maps(
         str | None, typer.Option(help="The class, by name, wnid or index; else the recognized one.")
     ] = None,
     *,
-    loading: opt.ModelOptions,
+    loading: mo.ModelOptions,
 ) -> None:
     """Draw one photograph under several heat maps, side by side.
 

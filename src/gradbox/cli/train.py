@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import (
     say,
@@ -61,10 +62,10 @@ def train(
     label_smoothing: Annotated[
         float, typer.Option(help="Share of a target spread over all answers.")
     ] = 0.0,
-    channels: opt.Channels = None,
-    span: opt.Range = None,
-    stack: opt.StackText = None,
-    device: opt.Device = "auto",
+    channels: mo.Channels = None,
+    span: mo.Range = None,
+    stack: mo.StackText = None,
+    device: mo.Device = "auto",
     dtype: Annotated[
         str, typer.Option(help="auto (bfloat16 on a GPU that has it), float32 or bfloat16.")
     ] = "auto",

@@ -73,16 +73,18 @@ def load(rest: str) -> Dataset:
 def _answer(task: Entry) -> Sequence[Entry] | None:
     """What one annotation says; None where there is none."""
     if "annotations" not in task:  # the short form: its values stand at the task itself
-        values = [v for v in task.values() if isinstance(v, list)]
-        shapes = [shape for value in values for shape in value if isinstance(shape, dict)]
+        shapes = [shape for value in task.values() for shape in _dicts(value)]
         return [_from_short(shape) for shape in shapes if "original_width" in shape]
-    listed = task["annotations"]
-    good = [a for a in listed if isinstance(a, dict) and not a.get("was_cancelled")]
+    good = [a for a in _dicts(task["annotations"]) if not a.get("was_cancelled")]
     if not good:
         return None
     best = max(good, key=lambda a: (bool(a.get("ground_truth")), str(a.get("updated_at") or "")))
-    result = best.get("result")
-    return [shape for shape in result if isinstance(shape, dict)] if result else []
+    return _dicts(best.get("result"))
+
+
+def _dicts(values: Any) -> list[Entry]:
+    """The mappings of a list; none of anything else."""
+    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
 def _from_short(shape: Entry) -> Entry:
@@ -95,20 +97,23 @@ def _from_short(shape: Entry) -> Entry:
 
 def _sample(finder: "_Finder", task: Entry, shapes: Sequence[Entry], where: str) -> Sample:
     image_id = finder.find(task.get("data") if "data" in task else task, where)
-    names: dict[Any, str] = {}  # of regions whose label stands apart from their shape
-    for shape in shapes:
-        if shape.get("type") == "labels" and shape.get("id") is not None:
-            names[shape["id"]] = _name(shape, "labels", where)
+    names = {  # of regions whose label stands apart from their shape
+        str(shape.get("id")): _name(shape, "labels", where)
+        for shape in shapes
+        if shape.get("type") == "labels"
+    }
     boxes, labels = [], []
     choices: set[str] = set()
     size: Size | None = None
     for shape in shapes:
-        kind, value = str(shape.get("type")), shape.get("value") or {}
+        kind, value = str(shape.get("type")), _value(shape)
         if kind == "choices":
-            choices.update(map(str, value.get("choices", [])))
+            given = value.get("choices")
+            choices.update(map(str, given if isinstance(given, list) else []))
         elif kind in _LABELLED or kind in _PLAIN:
             size = _size(shape, where)
-            label = _name(shape, kind, where) if kind in _LABELLED else names.get(shape.get("id"))
+            apart = names.get(str(shape.get("id")))
+            label = _name(shape, kind, where) if kind in _LABELLED else apart
             if label is None:
                 raise UsageError(f"{where}: the {kind} {shape.get('id')} has no label; give one")
             boxes.append(_PLAIN[kind.removesuffix("labels")](_Shape(value, size, where)))
@@ -124,10 +129,16 @@ def _sample(finder: "_Finder", task: Entry, shapes: Sequence[Entry], where: str)
 
 
 def _name(shape: Entry, kind: str, where: str) -> str:
-    given = (shape.get("value") or {}).get(kind)
+    given = _value(shape).get(kind)
     if not isinstance(given, list) or len(given) != 1:
         raise UsageError(f"{where}: {kind} {shortened(given)}: give each shape one label")
     return words(given[0], f"{where}: {kind}")
+
+
+def _value(shape: Entry) -> Entry:
+    """What a shape says; nothing where that is no mapping."""
+    value = shape.get("value")
+    return value if isinstance(value, dict) else {}
 
 
 def _size(shape: Entry, where: str) -> Size:
@@ -192,7 +203,10 @@ def _upload_name(name: str) -> str:
 
 def _paths(text: str) -> list[PurePosixPath]:
     """The path that an address says, of local files the one behind `?d=` first."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # no address, such as http://[
+        return [PurePosixPath(text)]
     local = parse_qs(parts.query).get("d", [])
     return [PurePosixPath(one) for one in (*local, unquote(parts.path), text)]
 

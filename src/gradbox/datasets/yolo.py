@@ -93,8 +93,10 @@ def _names(directory: Path, about: Mapping[str, Any]) -> Mapping[int, str]:
                 f"yolo: neither {directory / 'data.yaml'} nor {path} names the classes; write one"
             )
         listed = read_text(path).rstrip("\n").split("\n")
-    pairs = listed.items() if isinstance(listed, dict) else enumerate(listed)
     where = f"{directory}: names"
+    if not isinstance(listed, list | dict):
+        raise UsageError(f"{where} {shortened(listed)}: write a list, as [cat, dog], or {{0: cat}}")
+    pairs = listed.items() if isinstance(listed, dict) else enumerate(listed)
     return {_whole(number(key, where), where): words(str(name), where) for key, name in pairs}
 
 
@@ -148,7 +150,9 @@ def _sample(image_id: str, path: Path, names: Mapping[int, str]) -> Sample:
 def _class(value: float, names: Mapping[int, str], where: str) -> str:
     index = _whole(value, where)
     if index not in names:
-        raise UsageError(f"{where}: there is no class {index}; the names end at {max(names)}")
+        raise UsageError(
+            f"{where}: there is no class {index}; the names end at {max(names, default='none')}"
+        )
     return names[index]
 
 
