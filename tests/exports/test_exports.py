@@ -17,7 +17,7 @@ from gradbox.boxes import from_inclusive
 from gradbox.datasets import annotation
 from gradbox.datasets.documents import read_xml
 from gradbox.errors import UsageError
-from gradbox.exports import FORMATS
+from gradbox.exports import FORMATS, About
 from gradbox.localization import Localization
 
 NAMES = {None: "object", 3: 'käfer, "big" <&>', 7: "crane"}
@@ -64,7 +64,7 @@ def localizations(images, pattern="{0}.png"):
 
 
 def written(name, found, out):
-    return FORMATS[name](iter(found), NAMES.__getitem__, out)
+    return FORMATS[name](iter(found), About(names=NAMES.__getitem__), out)
 
 
 def with_images(found, factory):
@@ -387,7 +387,7 @@ def test_a_failure_leaves_what_was_there(name, tmp_path):
     written(name, [localization("a.jpg", [[1, 2, 3, 4]], [3])], tmp_path)
     before = snapshot(tmp_path)
     with pytest.raises(RuntimeError, match="power cut"):
-        FORMATS[name](broken(), NAMES.__getitem__, tmp_path)
+        FORMATS[name](broken(), About(names=NAMES.__getitem__), tmp_path)
     assert snapshot(tmp_path) == before
 
 
@@ -404,7 +404,7 @@ def test_no_localization_is_kept_in_memory(name, tmp_path):
             del one
             assert all(before() is None for before in given[:-1])
 
-    FORMATS[name](lazily(), NAMES.__getitem__, tmp_path)
+    FORMATS[name](lazily(), About(names=NAMES.__getitem__), tmp_path)
     assert len(given) == 5
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from gradbox import datasets
 from gradbox.datasets import annotation
-from gradbox.exports import FORMATS
+from gradbox.exports import FORMATS, About
 from gradbox.exports.classes import distinct_names, printable
 from gradbox.localization import Localization
 
@@ -59,7 +59,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Localiza
 
 def written(name: str, found: tuple[Path, list[Localization]]) -> Path:
     out, localizations = found
-    return FORMATS[name](localizations, lambda label: CLASSES[label], out)
+    return FORMATS[name](localizations, About(names=CLASSES.__getitem__), out)
 
 
 @pytest.mark.parametrize("name", ["csv", "coco"])

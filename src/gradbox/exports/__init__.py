@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gradbox.exports import coco, csv, cvat, labelstudio, openimages, proposals, voc, yolo
+from gradbox.exports.about import About, model_version
 from gradbox.localization import Localization
 from gradbox.registry import Registry
 
-__all__ = ["FORMATS", "Exporter", "check_formats", "exporters"]
+__all__ = ["FORMATS", "About", "Exporter", "check_formats", "exporters", "model_version"]
 
-Exporter = Callable[[Iterable[Localization], Callable[[int | None], str], Path], Path]
-"""From localizations, the name of each label (None: no class) and the folder to write below."""
+Exporter = Callable[[Iterable[Localization], About, Path], Path]
+"""From localizations, what is to be known beside them, and the folder to write below."""
 
 FORMATS: Registry[Exporter] = Registry(
     "gradbox.exports",

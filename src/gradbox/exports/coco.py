@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -11,15 +11,14 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
+from gradbox.exports.about import About
 from gradbox.exports.classes import distinct_names
 from gradbox.exports.json_array import JsonArray
 from gradbox.files import whole_file
 from gradbox.localization import Localization
 
 
-def write(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`coco.json`: left, top, width, height of each box in pixels, with its scores.
 
     Ids count from 1, those of the categories in the order in which labels are met, those of
@@ -51,7 +50,7 @@ def write(
         shutil.copyfileobj(later, stream)
         listed = [
             {"id": number, "name": name}
-            for number, name in enumerate(distinct_names(categories, names), start=1)
+            for number, name in enumerate(distinct_names(categories, about.names), start=1)
         ]
         stream.write(f'],\n"categories": {json.dumps(listed)}}}\n')
     return path

@@ -1,10 +1,11 @@
 """One line a box, readable again as the `boxes.csv` of a `csv:` data set."""
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from gradbox.datasets.table import guarded
+from gradbox.exports.about import About
 from gradbox.files import whole_file
 from gradbox.localization import Localization
 
@@ -14,9 +15,7 @@ COLUMNS = (
 )
 
 
-def write(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`boxes.csv`: a line for each box, in pixels, xmax and ymax exclusive, at full precision.
 
     `class` is the name and `label` the index, empty without a class. An image without a box has no
@@ -37,7 +36,7 @@ def write(
                 found.scores,
                 strict=True,
             ):
-                name = guarded(names(label))
+                name = guarded(about.names(label))
                 writer.writerow([image, width, height, name, *box, label, *scores])
     return path
 

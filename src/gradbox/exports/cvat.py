@@ -2,22 +2,21 @@
 
 import shutil
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import numpy as np
 
 from gradbox.boxes import bounding
+from gradbox.exports.about import About
 from gradbox.exports.classes import printable
 from gradbox.files import whole_file
 from gradbox.geometry import Mask
 from gradbox.localization import Localization
 
 
-def write(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`cvat.xml`: corners of each box in pixels at a hundredth; the mask of the main box beside it.
 
     To import it into a task of the same images, whose labels have to hold the classes. A mask is
@@ -31,8 +30,8 @@ def write(
         TemporaryFile("w+", encoding="utf-8") as images,
     ):
         for number, found in enumerate(localizations):
-            known.update(dict.fromkeys(map(names, found.labels)))
-            images.write(_text(_image(number, found, names)))
+            known.update(dict.fromkeys(map(about.names, found.labels)))
+            images.write(_text(_image(number, found, about)))
         images.seek(0)
         stream.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
         stream.write("<version>1.1</version>\n")
@@ -56,9 +55,7 @@ def _meta(names: Iterable[str]) -> ElementTree.Element:
     return meta
 
 
-def _image(
-    number: int, found: Localization, names: Callable[[int | None], str]
-) -> ElementTree.Element:
+def _image(number: int, found: Localization, about: About) -> ElementTree.Element:
     height, width = found.size
     image = ElementTree.Element(
         "image",
@@ -69,10 +66,10 @@ def _image(
     )
     for label, corners in zip(found.labels, found.boxes.tolist(), strict=True):
         sides = dict(zip(("xtl", "ytl", "xbr", "ybr"), map(_rounded, corners), strict=True))
-        ElementTree.SubElement(image, "box", _shared(names(label)), **sides)
+        ElementTree.SubElement(image, "box", _shared(about.names(label)), **sides)
     if found.mask is not None and found.mask.any() and found.labels:
         numbers = _run_lengths(found.mask)
-        ElementTree.SubElement(image, "mask", _shared(names(found.labels[0])), **numbers)
+        ElementTree.SubElement(image, "mask", _shared(about.names(found.labels[0])), **numbers)
     return image
 
 

@@ -1,17 +1,16 @@
 """Tasks with predictions for Label Studio, to correct boxes by hand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gradbox.exports.about import About
 from gradbox.exports.json_array import JsonArray
 from gradbox.files import whole_file
 from gradbox.localization import Localization
 
 
-def write(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`labelstudio.json`: a task for each image with its boxes as predictions.
 
     For the template "Object Detection with Bounding Boxes", whose labels have to hold the classes.
@@ -22,12 +21,12 @@ def write(
         tasks = JsonArray(stream)
         stream.write("[")
         for found in localizations:
-            tasks.append(_task(found, names))
+            tasks.append(_task(found, about))
         stream.write("]\n")
     return path
 
 
-def _task(found: Localization, names: Callable[[int | None], str]) -> dict[str, Any]:
+def _task(found: Localization, about: About) -> dict[str, Any]:
     height, width = found.size
     result = [
         {
@@ -45,12 +44,12 @@ def _task(found: Localization, names: Callable[[int | None], str]) -> dict[str, 
                 "width": 100 * (xmax - xmin) / width,
                 "height": 100 * (ymax - ymin) / height,
                 "rotation": 0,
-                "rectanglelabels": [names(found.labels[i])],
+                "rectanglelabels": [about.names(found.labels[i])],
             },
         }
         for i, (xmin, ymin, xmax, ymax) in enumerate(found.boxes.tolist())
     ]
-    prediction = {"model_version": "gradbox", "score": max(found.scores, default=0.0)}
+    prediction = {"model_version": about.model_version, "score": max(found.scores, default=0.0)}
     return {
         "data": {"image": found.image_id},
         "predictions": [{**prediction, "result": result}],

@@ -1,10 +1,11 @@
 """Open Images' table of boxes."""
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from gradbox.datasets.table import guarded
+from gradbox.exports.about import About
 from gradbox.exports.csv import guarded_path
 from gradbox.files import whole_file
 from gradbox.localization import Localization
@@ -17,9 +18,7 @@ _SOURCE = "gradbox"
 _UNKNOWN = -1
 
 
-def write(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`openimages.csv`: a line for each box, its sides as shares of the image.
 
     `ImageID` is the path of the image, `LabelName` the name of the class, `Confidence` the score;
@@ -36,6 +35,6 @@ def write(
                 found.boxes.tolist(), found.labels, found.scores, strict=True
             ):
                 sides = (xmin / width, xmax / width, ymin / height, ymax / height)
-                name = guarded(names(label))
+                name = guarded(about.names(label))
                 writer.writerow([image, _SOURCE, name, score, *sides, *[_UNKNOWN] * 5])
     return path

@@ -1,10 +1,11 @@
 """Scored proposals, best first, for a detector: beside `coco.json`, and as a table."""
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from gradbox.datasets.table import guarded
+from gradbox.exports.about import About
 from gradbox.exports.coco import numbered
 from gradbox.exports.csv import guarded_path
 from gradbox.exports.json_array import JsonArray
@@ -14,9 +15,7 @@ from gradbox.localization import Localization
 COLUMNS = ("image", "class", "xmin", "ymin", "xmax", "ymax", "label", "score")
 
 
-def write_coco(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write_coco(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`proposals.json`: a COCO results file, for `COCO("coco.json").loadRes("proposals.json")`.
 
     A line for each proposal: `image_id` and `category_id` as `coco.json` has them, `bbox` as left,
@@ -41,9 +40,7 @@ def write_coco(
     return path
 
 
-def write_csv(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write_csv(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`proposals.csv`: a line for each proposal, guarded as `boxes.csv` is."""
     path = out / "proposals.csv"
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
@@ -52,6 +49,6 @@ def write_csv(
         for found in localizations:
             image = guarded_path(found.image_id)
             for one in found.regions:
-                name = guarded(names(one.label))
+                name = guarded(about.names(one.label))
                 writer.writerow([image, name, *one.box.tolist(), one.label, one.score])
     return path

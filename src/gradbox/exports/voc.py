@@ -1,13 +1,14 @@
 """PASCAL VOC's XML annotations."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 
 from gradbox.boxes import Boxes
+from gradbox.exports.about import About
 from gradbox.exports.classes import printable
 from gradbox.exports.folders import check_files, whole_folder, write_beside
 from gradbox.localization import Localization
@@ -25,9 +26,7 @@ def check(image_ids: Iterable[str]) -> None:
     check_files(image_ids, _SUFFIX)
 
 
-def write(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`voc/Annotations/*.xml`: boxes in whole pixels counted from 1, the last one included.
 
     Every box has at least one pixel. The format has no place for scores.
@@ -38,14 +37,14 @@ def write(
     folder = out / "voc"
     with whole_folder(folder / "Annotations") as annotations:
         for found in localizations:
-            tree = _annotation(found, names)
+            tree = _annotation(found, about)
             ElementTree.indent(tree)
             text = ElementTree.tostring(tree, encoding="unicode") + "\n"
             write_beside(annotations, found.image_id, _SUFFIX, text)
     return folder
 
 
-def _annotation(found: Localization, names: Callable[[int | None], str]) -> ElementTree.Element:
+def _annotation(found: Localization, about: About) -> ElementTree.Element:
     height, width = found.size
     tree = ElementTree.Element("annotation")
     _add(tree, filename=found.image_id)
@@ -53,7 +52,7 @@ def _annotation(found: Localization, names: Callable[[int | None], str]) -> Elem
     _add(tree, segmented=0)
     for label, corners in zip(found.labels, _pixels(found.boxes, height, width), strict=True):
         item = ElementTree.SubElement(tree, "object")
-        _add(item, name=names(label), pose="Unspecified", truncated=0, difficult=0)
+        _add(item, name=about.names(label), pose="Unspecified", truncated=0, difficult=0)
         box = ElementTree.SubElement(item, "bndbox")
         _add(box, **dict(zip(_CORNERS, corners.tolist(), strict=True)))
     return tree

@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from gradbox.boxes import centers
+from gradbox.exports.about import About
 from gradbox.exports.classes import distinct_names, printable
 from gradbox.exports.folders import check_files, whole_folder, write_beside
 from gradbox.files import write_text
@@ -25,9 +26,7 @@ def check(image_ids: Iterable[str]) -> None:
     check_files(image_ids, _SUFFIX)
 
 
-def write(
-    localizations: Iterable[Localization], names: Callable[[int | None], str], out: Path
-) -> Path:
+def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`yolo/labels/*.txt`: class, centre and size of each box as shares; `data.yaml` names classes.
 
     Classes count from 0 in the order in which labels are met; `classes.txt` has their names too. To
@@ -50,7 +49,7 @@ def write(
                 for number, (x, y, w, h) in zip(numbers, shares.tolist(), strict=True)
             ]
             write_beside(labels, found.image_id, _SUFFIX, "".join(lines))
-    listed = distinct_names(classes, lambda label: printable(names(label)))
+    listed = distinct_names(classes, lambda label: printable(about.names(label)))
     write_text(folder / "classes.txt", "".join(f"{name}\n" for name in listed))
     # A JSON list is a YAML list, and its quotes protect any name.
     quoted = json.dumps(listed, ensure_ascii=False)

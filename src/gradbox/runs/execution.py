@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradbox.errors import ImageError, UsageError, nearest
-from gradbox.exports import FORMATS, exporters
+from gradbox.exports import FORMATS, About, exporters, model_version
 from gradbox.images.batches import WORKERS, Failed, Loaded
 from gradbox.images.pixels import readable
 from gradbox.localization import RGB, Found, Localization, Sample
@@ -128,14 +128,26 @@ def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str
     known = folder.facts
     files = set(known.get("files", []))
     proposing = plan.method.proposals is not None
+    about = _about(folder, plan)
     for write in exporters(running.formats, proposals=proposing):
         results = folder.results(masks=True, proposals=proposing)
         good = (one for _, one in results if isinstance(one, Localization))
-        written = write(good, plan.classifier.class_name, folder.path)
+        written = write(good, about, folder.path)
         files |= {path.relative_to(folder.path).as_posix() for path in _made(written)}
     took = seconds if seconds["images"] else known.get("seconds", seconds)
     kept = {} if seconds["images"] or "batch" not in known else {"batch": known["batch"]}
     folder.finish(seconds=took, files=sorted(files), **kept)
+
+
+def _about(folder: RunFolder, plan: Plan) -> About:
+    preprocessing = plan.classifier.preprocessing
+    return About(
+        names=plan.classifier.class_name,
+        model_version=model_version(plan.about),
+        source_of={sample.image_id: sample.source for sample in folder.samples}.__getitem__,
+        reading=preprocessing.reading,
+        channels=preprocessing.channels,
+    )
 
 
 def _made(written: Path) -> list[Path]:
