@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from gradbox.cli.app import app
+from gradbox.cli.asked import typed
 from gradbox.cli.console import complain, route_warnings
 from gradbox.errors import UsageError
 
@@ -14,7 +15,8 @@ def main() -> NoReturn:
     """Run the command line; the exit code says how it went."""
     route_warnings()
     try:
-        code = app(standalone_mode=False)
+        with typed(sys.argv[1:]) as words:
+            code = app(words, standalone_mode=False)
     except UsageError as error:
         complain(str(error))
         code = 2

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gradbox.cli.asked import asked
 from gradbox.cli.console import close, say_json, track, warn
 from gradbox.errors import UsageError
 
@@ -157,6 +158,7 @@ class RunOptions:
             batch_size=self.batch_size,
             workers=self.threads,
             overwrite=self.overwrite,
+            asked=asked(),
             **{"track": track, **more},
         )
 

@@ -1,5 +1,6 @@
 """What the result of an image depends on, beside the call: its file, and the classes asked for."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,9 +17,11 @@ class Input:
     """The file of an image as it was: size in bytes, time of its last change, SHA-256.
 
     All three are None where the file could not be read, the first two where the image is no file.
-    `asked` are the class indices that were given, None where none was.
+    `source` is its path, whole, where it is one: where to look for the image, and nothing that its
+    result depends on. `asked` are the class indices that were given, None where none was.
     """
 
+    source: str | None = None
     bytes: int | None = None
     mtime_ns: int | None = None
     sha256: str | None = None
@@ -29,13 +32,14 @@ class Input:
         """As it is now, without the hash."""
         if not isinstance(sample.source, (str, Path)):
             return cls(asked=asked)
+        here = cls(source=os.path.abspath(sample.source), asked=asked)
         try:
             stat = Path(sample.source).stat()
         except (OSError, ValueError):
-            return cls(asked=asked)
+            return here
         if not S_ISREG(stat.st_mode):
-            return cls(asked=asked)
-        return cls(bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, asked=asked)
+            return here
+        return replace(here, bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Input":

@@ -42,7 +42,10 @@ FORMAT = 2
 _STAGING = ".new"
 _MOVING = ".moving"
 _STRAYS = (".partial", ".replaced")
-_FILES = (PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.html", "pictures")
+_FILES = (
+    *(PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.html", "pictures"),
+    *("view.html", "view"),
+)
 
 
 @dataclass(eq=False)
@@ -115,7 +118,7 @@ class RunFolder:
             again = entry.is_error and (retry or before.sha256 is None)
             if again or not now.is_as_before(before, sample, verify=verify):
                 del self._entries[sample.image_id]
-            elif now.bytes is not None and now.mtime_ns != before.mtime_ns:
+            elif now.bytes is not None and now != replace(before, sha256=None):
                 moved = replace(now, sha256=before.sha256)
                 self._entries[sample.image_id] = replace(entry, input=moved)
 

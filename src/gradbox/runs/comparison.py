@@ -140,7 +140,7 @@ def compare(
         ranking = rank(ran, running.track)
         table = ranking.table()
         write_json(folder.path / "compare.json", table)
-        folder.finish(seconds={"total": perf_counter() - started})
+        folder.finish(seconds={"total": perf_counter() - started}, asked=running.asked)
         first = ranking.rows[0]
         write_report(
             folder.path / "report.html",
@@ -271,8 +271,8 @@ def _run(
         is_first = maps not in [run.maps for run in runs]
         jobs.append(Job(folder=folder, plan=plan, save_maps=maps if is_first else None))
         runs.append(Run(name=name, evaluation=evaluation, folder=folder, maps=maps))
-    for job, seconds in zip(jobs, run(jobs, running, with_truth=True), strict=True):
-        finish(job.folder, job.plan, running, seconds)
+    for one, seconds in zip(runs, run(jobs, running, with_truth=True), strict=True):
+        finish(one.folder, one.evaluation.plan, replace(running, save_maps=one.maps), seconds)
     return runs
 
 

@@ -1,5 +1,6 @@
 """Running plans over many images: with progress, into folders that can resume."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
@@ -37,7 +38,8 @@ class Running:
     adds it to the line; `verify` compares the hashes of
     all images with those of an earlier call, not only of those whose size or time differs; `retry`
     also tries again what failed for another reason than reading; `formats` are names of
-    `exports.FORMATS`.
+    `exports.FORMATS`; `asked` is what `run.json` keeps of the command that was typed, for
+    `gradbox again`.
     """
 
     batch_size: Asked = 16
@@ -49,6 +51,7 @@ class Running:
     retry: bool = False
     save_maps: Path | None = None
     formats: tuple[str, ...] = ()
+    asked: Mapping[str, Any] | None = None
     track: Track = silent
 
     def __post_init__(self) -> None:
@@ -136,7 +139,8 @@ def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str
         files |= {path.relative_to(folder.path).as_posix() for path in _made(written)}
     took = seconds if seconds["images"] else known.get("seconds", seconds)
     kept = {} if seconds["images"] or "batch" not in known else {"batch": known["batch"]}
-    folder.finish(seconds=took, files=sorted(files), **kept)
+    maps = {} if running.save_maps is None else {"maps": os.path.abspath(running.save_maps)}
+    folder.finish(seconds=took, files=sorted(files), asked=running.asked, **kept, **maps)
 
 
 def _about(folder: RunFolder, plan: Plan) -> About:
