@@ -10,6 +10,9 @@ from typing import Any
 
 from gradbox.errors import UsageError
 
+_LONGEST_NAME = 255
+"""Bytes that the name of a file may have."""
+
 
 def check_new_file(path: Path, *, overwrite: bool) -> None:
     """Refuse, before long work, a file that could not be written at its end; makes its folder.
@@ -39,6 +42,16 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def file_of(folder: Path, image_id: str, suffix: str) -> Path:
+    """Where a file about an image lies: its id and the suffix; a name that is too long is cut."""
+    *folders, name = image_id.split("/")
+    longest = _LONGEST_NAME - len(suffix)
+    if len(name.encode()) > longest:
+        start = name.encode()[: longest - 9].decode("utf-8", "ignore")
+        name = f"{start}~{hash_bytes(image_id.encode())[:8]}"
+    return folder.joinpath(*folders, f"{name}{suffix}")
 
 
 def write_text(path: Path, text: str) -> None:

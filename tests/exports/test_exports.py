@@ -10,7 +10,10 @@ import supervision
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.mask import decode, encode
 
 from gradbox import datasets
 from gradbox.boxes import from_inclusive
@@ -18,9 +21,13 @@ from gradbox.datasets import annotation
 from gradbox.datasets.documents import read_xml
 from gradbox.errors import UsageError
 from gradbox.exports import FORMATS, About
+from gradbox.exports.coco import run_lengths
+from gradbox.geometry import filled_box
 from gradbox.localization import Localization
 
 NAMES = {None: "object", 3: 'käfer, "big" <&>', 7: "crane"}
+ABOUT = About(names=NAMES.__getitem__, source_of=lambda _: np.zeros((100, 200, 3), dtype=np.uint8))
+PYCOCOTOOLS_DECODES = pytest.mark.filterwarnings("ignore:__array__ implementation")  # its own
 few = settings(max_examples=10, deadline=None)
 
 
@@ -64,7 +71,7 @@ def localizations(images, pattern="{0}.png"):
 
 
 def written(name, found, out):
-    return FORMATS[name](iter(found), About(names=NAMES.__getitem__), out)
+    return FORMATS[name](iter(found), ABOUT, out)
 
 
 def with_images(found, factory):
@@ -173,6 +180,37 @@ def test_csv_has_the_index_and_the_scores_besides(tmp_path):
     ]
 
 
+def pack(mask):
+    """A mask packed by pycocotools, which wrote the format."""
+    return encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode()
+
+
+@few
+@given(mask=arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.booleans()))
+def test_run_lengths_are_those_of_pycocotools(mask):
+    assert run_lengths(mask) == {"size": list(mask.shape), "counts": pack(mask)}
+    np.testing.assert_array_equal(decode(run_lengths(mask)), mask)
+
+
+@PYCOCOTOOLS_DECODES
+def test_pycocotools_loads_coco_with_every_mask_and_every_id_once(tmp_path):
+    # Two images of two boxes each: a mask with a hole stays exact, a box is its own pixels.
+    mask = np.zeros((100, 200), bool)
+    mask[20:40, 10:40] = True
+    mask[25:30, 15:20] = False
+    boxes = [[10, 20, 40, 40], [50.0, 60, 70, 90]]
+    found = [localization(f"{i}.jpg", boxes, [7, 3], mask=mask) for i in range(2)]
+    dataset = COCO(str(written("coco", found, tmp_path)))
+    assert [len(set(ids)) for ids in (dataset.getAnnIds(), dataset.getImgIds())] == [4, 2]
+    for image in dataset.getImgIds():
+        first, second = dataset.loadAnns(dataset.getAnnIds(image))
+        np.testing.assert_array_equal(dataset.annToMask(first).astype(bool), mask)
+        np.testing.assert_array_equal(
+            dataset.annToMask(second).astype(bool), filled_box(np.array(boxes[1]), (100, 200))
+        )
+        assert first["area"] == mask.sum()
+
+
 def test_coco_by_hand(tmp_path):
     mask = np.zeros((100, 200), bool)
     mask[20:40, 10:40] = True
@@ -192,10 +230,14 @@ def test_coco_by_hand(tmp_path):
         "bbox": [10, 20, 30, 20],
         "area": 30 * 20 - 5 * 5,
         "iscrowd": 0,
-        "segmentation": [[10, 20, 10, 40, 40, 40, 40, 20]],
+        # Zeros before column 10, row 20 of columns 100 high, then runs of 20 down the columns.
+        "segmentation": {"size": [100, 200], "counts": pack(mask)},
         "label_score": 0.75,
         "score": 0.5,
     }
+    polygons = json.loads(written("coco_polygons", found, tmp_path).read_text(encoding="utf-8"))
+    outline = {"segmentation": [[10, 20, 10, 40, 40, 40, 40, 20]]}
+    assert polygons["annotations"][0] == {**first, **outline}
     assert (second["id"], second["area"]) == (2, 6)
     assert second["segmentation"] == [[0, 0, 0, 3, 2, 3, 2, 0]]  # no mask: the box, 2 wide, 3 high
 
@@ -278,8 +320,14 @@ def scored_openimages(path):
             )
 
 
+def scored_crops(path):
+    return scored_csv(path / "crops.csv")
+
+
 SCORED = {
     "coco": scored_coco,
+    "coco_polygons": scored_coco,
+    "crops": scored_crops,
     "csv": scored_csv,
     "cvat": scored_cvat,
     "labelstudio": scored_labelstudio,
@@ -289,7 +337,7 @@ SCORED = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", set(FORMATS) - {"masks"})
 def test_every_box_of_an_image_is_written_with_its_score(name, tmp_path):
     # Matrix over the registry: two boxes of one class and one without, the main one first; CVAT,
     # VOC and YOLO have no place for a score.
@@ -387,7 +435,7 @@ def test_a_failure_leaves_what_was_there(name, tmp_path):
     written(name, [localization("a.jpg", [[1, 2, 3, 4]], [3])], tmp_path)
     before = snapshot(tmp_path)
     with pytest.raises(RuntimeError, match="power cut"):
-        FORMATS[name](broken(), About(names=NAMES.__getitem__), tmp_path)
+        FORMATS[name](broken(), ABOUT, tmp_path)
     assert snapshot(tmp_path) == before
 
 
@@ -404,7 +452,7 @@ def test_no_localization_is_kept_in_memory(name, tmp_path):
             del one
             assert all(before() is None for before in given[:-1])
 
-    FORMATS[name](lazily(), About(names=NAMES.__getitem__), tmp_path)
+    FORMATS[name](lazily(), ABOUT, tmp_path)
     assert len(given) == 5
 
 

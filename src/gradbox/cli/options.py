@@ -240,8 +240,8 @@ class FormatOptions(PictureOptions):
         str,
         typer.Option(
             "--format",
-            help="Also write csv,coco,cvat,yolo,voc,labelstudio,openimages (with commas) or "
-            "path/file.py:NAME.",
+            help="Also write csv,coco,coco_polygons,cvat,yolo,voc,labelstudio,openimages,crops,"
+            "masks (with commas) or path/file.py:NAME.",
         ),
     ] = ""
 

@@ -1,4 +1,4 @@
-"""Predictions in the formats of other tools: one file a format.
+"""Predictions in the formats of other tools, one file a format, and as values of other libraries.
 
 An exporter reads localizations once, writes below a folder, and gives back the path it wrote. Image
 ids are written as they are, relative to the folder of the images; no image is copied. Where a
@@ -8,12 +8,25 @@ format cannot hold a character of a name, its escape stands there (`classes.prin
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gradbox.exports import coco, csv, cvat, labelstudio, openimages, proposals, voc, yolo
+from gradbox.exports import coco, csv, cvat, labelstudio, openimages, pixels, proposals, voc, yolo
 from gradbox.exports.about import About, model_version
+from gradbox.exports.conversions import to_dict, to_fiftyone, to_pandas, to_supervision
 from gradbox.localization import Localization
 from gradbox.registry import Registry
 
-__all__ = ["FORMATS", "About", "Exporter", "check_formats", "exporters", "model_version"]
+__all__ = [
+    "FORMATS",
+    "WHOLE_FOLDERS",
+    "About",
+    "Exporter",
+    "check_formats",
+    "exporters",
+    "model_version",
+    "to_dict",
+    "to_fiftyone",
+    "to_pandas",
+    "to_supervision",
+]
 
 Exporter = Callable[[Iterable[Localization], About, Path], Path]
 """From localizations, what is to be known beside them, and the folder to write below."""
@@ -22,9 +35,12 @@ FORMATS: Registry[Exporter] = Registry(
     "gradbox.exports",
     {
         "coco": coco.write,
+        "coco_polygons": coco.write_polygons,
+        "crops": pixels.write_crops,
         "csv": csv.write,
         "cvat": cvat.write,
         "labelstudio": labelstudio.write,
+        "masks": pixels.write_masks,
         "openimages": openimages.write,
         "voc": voc.write,
         "yolo": yolo.write,
@@ -34,7 +50,15 @@ FORMATS: Registry[Exporter] = Registry(
 PROPOSALS: Mapping[str, Exporter] = {"coco": proposals.write_coco, "csv": proposals.write_csv}
 """What the formats that can hold proposals write beside their own file where a run keeps them."""
 
-_CHECKS: Mapping[str, Callable[[Iterable[str]], None]] = {"voc": voc.check, "yolo": yolo.check}
+WHOLE_FOLDERS = frozenset({"crops", "masks"})
+"""The folders that hold nothing but what an export writes."""
+
+_CHECKS: Mapping[str, Callable[[Iterable[str]], None]] = {
+    "crops": pixels.check,
+    "masks": pixels.check,
+    "voc": voc.check,
+    "yolo": yolo.check,
+}
 """The formats that cannot hold every set of images."""
 
 

@@ -2,31 +2,49 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
 
 from gradbox.exports.about import About
 from gradbox.exports.classes import distinct_names
 from gradbox.exports.json_array import JsonArray
 from gradbox.files import whole_file
+from gradbox.geometry import Mask
 from gradbox.localization import Localization
+
+Segmentation = dict[str, Any] | list[list[float]]
+"""Of one object: run lengths, or polygons x, y, x, y, ... in pixels."""
 
 
 def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
     """`coco.json`: left, top, width, height of each box in pixels, with its scores.
 
     Ids count from 1, those of the categories in the order in which labels are met, those of
-    proposals among them. The mask of the
-    main box becomes polygons without their holes, and its pixels the area. A box without a mask is
-    its own polygon.
+    proposals among them. The mask of the main box becomes run lengths as pycocotools packs them,
+    exact to the pixel, and its pixels the area. A box without a mask is its own polygon.
     """
-    path = out / "coco.json"
+    return _write(localizations, about, out / "coco.json", run_lengths)
+
+
+def write_polygons(localizations: Iterable[Localization], about: About, out: Path) -> Path:
+    """`coco_polygons.json`: the same with the outlines of masks, for what reads no run lengths.
+
+    Holes are filled, see `outlines`.
+    """
+    return _write(localizations, about, out / "coco_polygons.json", outlines)
+
+
+def _write(
+    localizations: Iterable[Localization],
+    about: About,
+    path: Path,
+    segment: Callable[[Mask], Segmentation],
+) -> Path:
     categories: Mapping[int | None, int] = {}
     count = 0
     with (
@@ -41,7 +59,7 @@ def write(localizations: Iterable[Localization], about: About, out: Path) -> Pat
             images.append(
                 {"id": image_number, "file_name": found.image_id, "width": width, "height": height}
             )
-            for label, fields in _annotations(found):
+            for label, fields in _annotations(found, segment):
                 count += 1
                 ids = {"id": count, "image_id": image_number, "category_id": categories[label]}
                 annotations.append({**ids, **fields})
@@ -67,7 +85,9 @@ def numbered(
         yield number, found, categories
 
 
-def _annotations(found: Localization) -> Iterator[tuple[int | None, dict[str, Any]]]:
+def _annotations(
+    found: Localization, segment: Callable[[Mask], Segmentation]
+) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """The label of each box and what does not depend on other images."""
     for i, (left, top, right, bottom) in enumerate(found.boxes.tolist()):
         mask = found.mask if i == 0 and found.mask is not None and found.mask.any() else None
@@ -83,7 +103,7 @@ def _annotations(found: Localization) -> Iterator[tuple[int | None, dict[str, An
                 "segmentation": (
                     [[left, top, left, bottom, right, bottom, right, top]]
                     if mask is None
-                    else outlines(mask)
+                    else segment(mask)
                 ),
                 "label_score": found.label_scores[i],
                 "score": found.scores[i],
@@ -91,7 +111,14 @@ def _annotations(found: Localization) -> Iterator[tuple[int | None, dict[str, An
         )
 
 
-def outlines(mask: Bool[np.ndarray, "h w"]) -> list[list[float]]:
+def run_lengths(mask: Mask) -> dict[str, Any]:
+    """A mask as pycocotools packs it: the runs down its columns, zeros first, as text."""
+    from supervision import mask_to_rle
+
+    return {"size": list(mask.shape), "counts": mask_to_rle(mask, compressed=True)}
+
+
+def outlines(mask: Mask) -> list[list[float]]:
     """The outer edges of a mask as polygons x, y, x, y, ..., along the borders of its pixels.
 
     A pixel i covers [i, i + 1]. Polygons cannot have holes, so holes are filled, and inward

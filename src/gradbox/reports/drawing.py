@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gradbox.boxes import Boxes
 from gradbox.errors import UsageError
-from gradbox.files import hash_bytes, whole_file
+from gradbox.files import file_of, whole_file
 from gradbox.geometry import Frame, Size
 from gradbox.localization import RGB, Localization, Region
 
@@ -24,8 +24,6 @@ _MARGIN = 12
 _FONT_SIZE = 14
 _LINE = 3
 _NAME = 24
-_LONGEST_NAME = 255 - len(".jpg")
-"""Bytes that the name of a file may have."""
 _LEFT_OUT = "#8c8c8c"
 _PREDICTED = ("#e8112d", "#c45500", "#b0178c", "#8f1d1d", "#d6336c")
 _TRUTH = "#12b347"
@@ -97,11 +95,7 @@ def contact_sheet(
 
 def picture_file(folder: Path, image_id: str) -> Path:
     """Where the picture of an image lies; a name that is too long for a file is cut."""
-    *folders, name = image_id.split("/")
-    if len(name.encode()) > _LONGEST_NAME:
-        start = name.encode()[: _LONGEST_NAME - 9].decode("utf-8", "ignore")
-        name = f"{start}~{hash_bytes(image_id.encode())[:8]}"
-    return folder.joinpath(*folders, f"{name}.jpg")
+    return file_of(folder, image_id, ".jpg")
 
 
 def check_picture(path: Path) -> None:

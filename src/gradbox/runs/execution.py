@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradbox.errors import ImageError, UsageError, nearest
-from gradbox.exports import FORMATS, About, exporters, model_version
+from gradbox.exports import FORMATS, WHOLE_FOLDERS, About, exporters, model_version
 from gradbox.images.batches import WORKERS, Failed, Loaded
 from gradbox.images.pixels import readable
 from gradbox.localization import RGB, Found, Localization, Sample
@@ -38,8 +38,8 @@ class Running:
     adds it to the line; `verify` compares the hashes of
     all images with those of an earlier call, not only of those whose size or time differs; `retry`
     also tries again what failed for another reason than reading; `formats` are names of
-    `exports.FORMATS`; `asked` is what `run.json` keeps of the command that was typed, for
-    `gradbox again`.
+    `exports.FORMATS`, of which `masks` makes masks, too; `asked` is what `run.json` keeps of the
+    command that was typed, for `gradbox again`.
     """
 
     batch_size: Asked = 16
@@ -59,6 +59,8 @@ class Running:
             if name not in FORMATS:
                 known = ", ".join(["jsonl", *FORMATS])
                 raise UsageError(f"unknown format {name!r}{nearest(name, FORMATS)}: use {known}")
+        if "masks" in self.formats:
+            object.__setattr__(self, "masks", True)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,8 +157,8 @@ def _about(folder: RunFolder, plan: Plan) -> About:
 
 
 def _made(written: Path) -> list[Path]:
-    """The files and folders of an export; yolo/images is for the user's own."""
-    if not written.is_dir():
+    """The files and folders of an export; the user's own may lie beside them, as in yolo/images."""
+    if not written.is_dir() or written.name in WHOLE_FOLDERS:
         return [written]
     return [child for child in written.iterdir() if child.name != "images"]
 
