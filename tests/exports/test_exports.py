@@ -185,6 +185,7 @@ def pack(mask):
     return encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode()
 
 
+@PYCOCOTOOLS_DECODES
 @few
 @given(mask=arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.booleans()))
 def test_run_lengths_are_those_of_pycocotools(mask):

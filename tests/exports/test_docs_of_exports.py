@@ -1,0 +1,28 @@
+"""The page on exports: its programs run, and its table has every format."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gradbox.exports import FORMATS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "exports.md").read_text("utf-8")
+
+
+def test_the_table_has_every_format() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE) == sorted(FORMATS, key=order)
+
+
+def order(name: str) -> tuple[bool, str]:
+    """By name, the files of pixels last."""
+    return name in ("crops", "masks"), name
+
+
+@pytest.mark.parametrize("program", re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL))
+def test_the_programs_of_the_page_run(program: str) -> None:
+    if "fiftyone" in program:
+        pytest.skip("runs with the real programs")
+    names: dict[str, object] = {}
+    exec(program, names)
+    assert len(names["table"]) == 4  # type: ignore[arg-type]
