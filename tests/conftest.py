@@ -1,10 +1,13 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import cv2
 import numpy as np
+import object_stores
 import pytest
 from PIL import Image
 
@@ -109,3 +112,35 @@ def photos(tmp_path: Path) -> Path:
         image = np.random.default_rng(1).integers(0, 255, (*size, 3), dtype=np.uint8)
         Image.fromarray(image).save(folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def _s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    pytest.importorskip("moto")
+    with object_stores.s3(tmp_path_factory.mktemp("s3")) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def _gs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    pytest.importorskip("gcp_storage_emulator")
+    with object_stores.gs(tmp_path_factory.mktemp("gs")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(_s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A URL below which a test may write: a folder of its own in a bucket of moto's server."""
+    return _folder_in("s3", _s3_server, monkeypatch)
+
+
+@pytest.fixture
+def gs(_gs_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same in a bucket of an emulator of Google's store."""
+    return _folder_in("gs", _gs_server, monkeypatch)
+
+
+def _folder_in(scheme: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return f"{scheme}://{object_stores.BUCKET}/{uuid4().hex}"
