@@ -116,14 +116,16 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    pytest.importorskip("moto")
+    for name in ("pyarrow", "moto"):
+        pytest.importorskip(name)
     with object_stores.s3(tmp_path_factory.mktemp("s3")) as environment:
         yield environment
 
 
 @pytest.fixture(scope="session")
 def _gs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    pytest.importorskip("gcp_storage_emulator")
+    for name in ("pyarrow", "gcp_storage_emulator"):
+        pytest.importorskip(name)
     with object_stores.gs(tmp_path_factory.mktemp("gs")) as environment:
         yield environment
 

@@ -7,9 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 BUCKET = "photos"
 _MOTO = """
@@ -39,24 +38,25 @@ def s3(folder: Path) -> Iterator[dict[str, str]]:
 @contextmanager
 def gs(folder: Path) -> Iterator[dict[str, str]]:
     """The environment in which `gs://photos` is a bucket of the emulator."""
-    with _served(_GOOGLE, folder, lambda url: _ask(f"{url}/storage/v1/b/{BUCKET}")) as url:
+    with _served(_GOOGLE, folder, lambda port: _ask(port, "GET", f"/storage/v1/b/{BUCKET}")) as url:
         yield {"STORAGE_EMULATOR_HOST": url}
 
 
-def _made(url: str) -> None:
-    _ask(f"{url}/{BUCKET}", "PUT")
+def _made(port: int) -> None:
+    _ask(port, "PUT", f"/{BUCKET}")
 
 
-def _ask(url: str, how: str = "GET") -> bytes:
+def _ask(port: int, how: str, path: str) -> None:
     signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request"}
-    with urlopen(Request(url, method=how, headers=signed), timeout=5) as answer:
-        return answer.read()
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request(how, path, headers=signed)
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
 
 
 @contextmanager
-def _served(program: str, folder: Path, try_it: Callable[[str], object]) -> Iterator[str]:
+def _served(program: str, folder: Path, try_it: Callable[[int], None]) -> Iterator[str]:
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("wb") as log:
         words = [sys.executable, "-c", program, str(port)]
         server = subprocess.Popen(words, stdout=log, stderr=log, env=dict(os.environ))
@@ -64,13 +64,13 @@ def _served(program: str, folder: Path, try_it: Callable[[str], object]) -> Iter
         until = time.monotonic() + 60
         while True:
             try:
-                try_it(url)
+                try_it(port)
                 break
-            except (URLError, HTTPError, OSError):
+            except (OSError, HTTPException):
                 if server.poll() is not None or time.monotonic() > until:
                     raise AssertionError((folder / "server.log").read_text()) from None
                 time.sleep(0.1)
-        yield url
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait()

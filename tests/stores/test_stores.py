@@ -41,7 +41,10 @@ def test_what_is_written_is_read_listed_and_removed(store: Store) -> None:
     assert all(store.read(name) == name.encode() for name in NAMES)
     store.write("a.txt", b"other")
     assert store.read("a.txt") == b"other"
-    assert [store.exists(name) for name in ("a.txt", "a", "c.txt", "b.txt/c")] == [True, *[False] * 3]
+    assert [store.exists(name) for name in ("a.txt", "a", "c.txt", "b.txt/c")] == [
+        True,
+        *[False] * 3,
+    ]
     store.remove("a.txt")
     store.remove("a.txt")
     assert store.names() == visible[1:]
@@ -156,5 +159,7 @@ def test_a_server_that_is_away_or_does_not_answer(monkeypatch: pytest.MonkeyPatc
             with pytest.raises(UsageError) as error:
                 open_store(f"s3://{BUCKET}")
             assert monotonic() - started < 20
-            assert f"127.0.0.1:{port} does not answer as it should after 3 tries" in str(error.value)
+            assert f"127.0.0.1:{port} does not answer as it should after 3 tries" in str(
+                error.value
+            )
             assert "\n" not in str(error.value)

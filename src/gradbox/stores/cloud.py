@@ -98,7 +98,9 @@ class CloudStore(Store):
                 yield entry
 
     def _listed(self, folder: str, *, recursive: bool = False) -> Iterator[Entry]:
-        asked = _pyarrow().FileSelector(self._key(folder), allow_not_found=True, recursive=recursive)
+        asked = _pyarrow().FileSelector(
+            self._key(folder), allow_not_found=True, recursive=recursive
+        )
         start = len(self._root) + 1
         with self._told(folder):
             infos = self._files.get_file_info(asked)
@@ -169,7 +171,7 @@ def _facts(info: "FileInfo") -> tuple[bool, int | None, int | None]:
 
 
 def _pyarrow() -> Any:
-    """pyarrow's file systems.
+    """The file systems of pyarrow.
 
     Raises:
         UsageError: it is not installed.
