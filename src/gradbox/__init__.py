@@ -8,8 +8,11 @@ from importlib.metadata import version
 
 import lazy_loader
 
+from gradbox.reports.display import register
+
 __getattr__, _public, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = version("gradbox")
+register()
 
 
 def __dir__() -> list[str]:

@@ -25,6 +25,7 @@ from .models.load import load_classifier as load_classifier
 from .pipeline import evaluate as evaluate
 from .pipeline import localize as localize
 from .pipeline import locate as locate
+from .reports.display import plot as plot
 from .results.heatmaps import open_maps as open_maps
 from .results.predictions import read_predictions as read_predictions
 from .runs.comparison import compare as compare

@@ -243,7 +243,8 @@ class Localization:
     `scores` are something else. `top_labels` are the five most probable classes, best first, empty
     where the head was not run. `heatmap` (h, w), of any size, lies over the network input, `mask`
     (H, W) over the original image; both belong to the main box, the heat map without one to the
-    first class.
+    first class. `source` is the image that was looked at and `frame` how it became the input, where
+    they are known: for a picture of it all, `gradbox.plot`.
     """
 
     image_id: str
@@ -260,6 +261,21 @@ class Localization:
     heatmap: Float[np.ndarray, "h w"] | None = None
     mask: Mask | None = None
     regions: tuple[Region, ...] = ()
+    source: ImageSource | None = None
+    frame: Frame | None = None
+
+    def __repr__(self) -> str:
+        """One line: the image, and of each box its class, probability, edges and score."""
+        boxes = [
+            f"{name or 'object'} {probability:.2f} at [{', '.join(f'{edge:.0f}' for edge in box)}]"
+            f" score {score:.2f}"
+            for name, probability, box, score in zip(
+                self.names or self.labels, self.label_scores, self.boxes, self.scores, strict=True
+            )
+        ]
+        height, width = self.size
+        found = "; ".join(boxes) or "no box"
+        return f"<Localization {self.image_id!r}, {width} x {height}: {found}>"
 
     def __post_init__(self) -> None:
         counts = [len(part) for part in (self.boxes, self.labels, self.label_scores, self.scores)]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gradbox.cli.again import again
 from gradbox.cli.bench import bench
 from gradbox.cli.compare import compare
 from gradbox.cli.console import say
@@ -17,6 +18,7 @@ from gradbox.cli.locate import locate
 from gradbox.cli.maps import maps
 from gradbox.cli.scenes import scenes
 from gradbox.cli.train import train
+from gradbox.cli.view import view
 
 app = typer.Typer(
     help="Boxes without box labels: any image classifier, your images, boxes and an honest score.",
@@ -45,6 +47,9 @@ def _common(
     pass
 
 
-for command in (locate, maps, evaluate, compare, fit, list_, bench, train, scenes, demo):
+_COMMANDS = (
+    *(locate, view, again, maps, evaluate, compare, fit, list_, bench, train, scenes, demo),
+)
+for command in _COMMANDS:
     app.command(name=command.__name__.strip("_"))(command)
 app.add_typer(foreground)

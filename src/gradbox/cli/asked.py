@@ -1,7 +1,7 @@
 """The command that was typed, as `run.json` keeps it: all that repeats it but where it writes."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -26,13 +26,15 @@ def asked() -> dict[str, Any] | None:
     ...     asked()["words"]
     ['locate', 'cat.jpg', '--top', '2']
     """
-    words = list(_kept(iter(_WORDS.get())))
+    words = [word for word in without("--out", _WORDS.get()) if word != "--overwrite"]
     return {"words": words, "folder": os.getcwd()} if words else None
 
 
-def _kept(words: Iterator[str]) -> Iterator[str]:
-    for word in words:
-        if word == "--out":
-            next(words, None)
-        elif word != "--overwrite" and not word.startswith("--out="):
+def without(option: str, words: Iterable[str]) -> Iterator[str]:
+    """The words without an option and its value."""
+    rest = iter(words)
+    for word in rest:
+        if word == option:
+            next(rest, None)
+        elif not word.startswith(f"{option}="):
             yield word

@@ -1,5 +1,7 @@
 """From an upright image to the network's input, and the `Frame` that leads back."""
 
+import ast
+import re
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal
@@ -84,6 +86,21 @@ class Preprocessing:
         """All of it in one line."""
         said = [repr(self), *["reduced"] * self.reduced, *[str(self.reading)] * bool(self.reading)]
         return ", ".join(said)
+
+    @classmethod
+    def of_text(cls, text: str, reading: Reading = NOTHING_SAID) -> "Preprocessing":
+        """What `str` has written, with what is said of the numbers of files.
+
+        Raises:
+            ValueError: another text.
+        """
+        written = re.match(rf"{cls.__name__}\(.*?std=\([^)]*\)\)", text)
+        if written is None:
+            raise ValueError(f"{text!r} says no preprocessing")
+        call = ast.parse(written[0], mode="eval").body
+        assert isinstance(call, ast.Call)
+        own = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+        return cls(**own, reading=reading, reduced=text[written.end() :].startswith(", reduced"))
 
     @property
     def channels(self) -> int:

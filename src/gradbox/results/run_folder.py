@@ -44,7 +44,7 @@ _MOVING = ".moving"
 _STRAYS = (".partial", ".replaced")
 _FILES = (
     *(PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.html", "pictures"),
-    *("view.html", "view"),
+    *("view.html", "view_files"),
 )
 
 

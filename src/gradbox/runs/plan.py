@@ -172,7 +172,13 @@ def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], plan: Plan) -> Fou
     if plan.min_score is not None:
         found = _trusted(found, plan.min_score)
     names = tuple(None if i is None else plan.classifier.class_name(i) for i in found.labels)
-    return replace(found, names=names, blank=found.blank or loaded.blank)
+    return replace(
+        found,
+        names=names,
+        blank=found.blank or loaded.blank,
+        source=loaded.sample.source,
+        frame=loaded.frame,
+    )
 
 
 def _there(found: Localization, plan: Plan) -> Localization:
