@@ -120,7 +120,7 @@ def localize(
     if classifier.preprocessing.reading.is_of_dataset:
         samples = known = list(samples)
         classifier = settled(classifier, lambda: known)
-    plan = _plan(
+    plan = plan_of(
         samples,
         classifier,
         ready(method, box, classifier, masks=masks, proposals=proposals),
@@ -169,7 +169,7 @@ def locate(
     classifier = settled(classifier, lambda: samples)
     chosen = ready(method, box, classifier, masks=running.masks, proposals=proposals)
     check_formats(running.formats, [sample.image_id for sample in samples])
-    plan = _plan(samples, classifier, chosen, labels, selection, min_score)
+    plan = plan_of(samples, classifier, chosen, labels, selection, min_score)
     call = {
         "command": "locate",
         "masks": running.masks,
@@ -290,7 +290,7 @@ def _named(found: Found, sample: Sample) -> Found:
     return found.of(path) if isinstance(found, ImageError) else replace(found, image_id=path)
 
 
-def _plan(
+def plan_of(
     samples: Iterable[Sample],
     classifier: Classifier,
     method: ReadyMethod,
@@ -298,6 +298,11 @@ def _plan(
     selection: Selection | None,
     min_score: float | None,
 ) -> Plan:
+    """What is to be localized; the arguments are those of `localize`.
+
+    Raises:
+        UsageError: the call is wrong.
+    """
     if labels and selection is not None:
         raise UsageError(
             "--label names the classes and --top or --near-top selects them: leave out one"
