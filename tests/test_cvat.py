@@ -190,7 +190,7 @@ def test_a_table_maps_classes_to_labels(
     only = function(network, method=METHOD, labels_map=table)
     assert [label.name for label in only.spec.labels] == ["animal"]
     table.write_text("class,label\nfisch,animal\n")
-    with pytest.raises(gradbox.UsageError, match=r"line 2 \('fisch'\): no class .*did you mean fish"):
+    with pytest.raises(gradbox.UsageError, match=r"line 2 \('fisch'\): no class .*mean fish"):
         function(network, method=METHOD, labels_map=table)
 
 
