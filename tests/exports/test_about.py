@@ -26,7 +26,7 @@ def exported(card: Path, images: Path, out: Path, **options: object) -> tuple[st
     classifier = gradbox.load_classifier(str(card))
     running = gradbox.Running(formats=("labelstudio",))
     gradbox.locate(find_images([images]), classifier, out, running=running, **options)
-    (task,) = json.loads((out / "labelstudio.json").read_text())
+    (task,) = json.loads((out / "labelstudio/tasks.json").read_text())
     run = json.loads((out / "run.json").read_text())
     of_run = model_version(run["call"], run["versions"]["gradbox"])
     return task["predictions"][0]["model_version"], of_run

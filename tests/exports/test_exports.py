@@ -17,12 +17,14 @@ from pycocotools.mask import decode, encode
 
 from gradbox import datasets
 from gradbox.boxes import from_inclusive
+from gradbox.brush import from_brush
 from gradbox.datasets import annotation
 from gradbox.datasets.documents import read_xml
 from gradbox.errors import UsageError
 from gradbox.exports import FORMATS, About
 from gradbox.exports.coco import run_lengths
 from gradbox.geometry import filled_box
+from gradbox.labelstudio.configuration import parse
 from gradbox.localization import Localization
 
 NAMES = {None: "object", 3: 'käfer, "big" <&>', 7: "crane"}
@@ -283,7 +285,8 @@ def scored_coco(path):
 
 
 def scored_labelstudio(path):
-    ((prediction,),) = (task["predictions"] for task in json.loads(path.read_text("utf-8")))
+    tasks = json.loads((path / "tasks.json").read_text("utf-8"))
+    ((prediction,),) = (task["predictions"] for task in tasks)
     for one in prediction["result"]:
         value = one["value"]
         x, y, width, height = (value[key] for key in ("x", "y", "width", "height"))
@@ -371,7 +374,8 @@ def test_yolo_by_hand(tmp_path):
 def test_label_studio_by_hand(tmp_path):
     # Percent of a 200 x 100 image.
     found = [localization("a/b.jpg", [[10, 10, 90, 50]], [7]), localization("c.jpg", [], [])]
-    task, empty = json.loads(written("labelstudio", found, tmp_path).read_text(encoding="utf-8"))
+    folder = written("labelstudio", found, tmp_path)
+    task, empty = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
     assert task["data"] == {"image": "a/b.jpg"}
     (prediction,) = task["predictions"]
     (result,) = prediction["result"]
@@ -386,6 +390,27 @@ def test_label_studio_by_hand(tmp_path):
         "rectanglelabels": ["crane"],
     }
     assert empty["predictions"][0]["result"] == []
+    config = parse((folder / "config.xml").read_text(encoding="utf-8"))
+    assert config.key in task["data"]
+    assert {name: [*one.labels] for name, one in config.controls.items()} == {
+        "rectangle": ["crane"]
+    }
+
+
+def test_label_studio_has_the_mask_as_a_brush(tmp_path):
+    # Read back by the decoder; the configuration gets the tag that shows it.
+    mask = np.zeros((100, 200), dtype=bool)
+    mask[10:50, 10:90] = True
+    found = localization("b.jpg", [[10, 10, 90, 50]], [7], mask=mask)
+    folder = written("labelstudio", [found], tmp_path)
+    (task,) = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
+    _, brush = task["predictions"][0]["result"]
+    np.testing.assert_array_equal(from_brush(brush["value"]["rle"], 100, 200), mask)
+    config = parse((folder / "config.xml").read_text(encoding="utf-8"))
+    assert (brush["from_name"], brush["to_name"]) == (
+        config.controls["brush"].from_name,
+        config.controls["brush"].to_name,
+    )
 
 
 def test_a_cvat_mask_by_hand(tmp_path):

@@ -15,6 +15,7 @@ from gradbox import datasets
 from gradbox.datasets import annotation
 from gradbox.exports import FORMATS, About
 from gradbox.exports.classes import distinct_names, printable
+from gradbox.labelstudio.configuration import parse
 from gradbox.localization import Localization
 
 CLASSES = [
@@ -114,11 +115,16 @@ def test_supervision_reads_the_yaml_and_the_json(found):
     assert sorted(coco.classes) == sorted(CLASSES)
 
 
-def test_label_studio_is_json_with_every_name_as_it_was(found):
-    tasks = json.loads(written("labelstudio", found).read_text("utf-8"))
+def test_label_studio_has_every_name_as_its_configuration_has_it(found):
+    # XML holds no control characters: of those both files have the escape.
+    folder = written("labelstudio", found)
+    tasks = json.loads((folder / "tasks.json").read_text("utf-8"))
     assert [task["data"]["image"] for task in tasks] == IMAGES
     results = tasks[0]["predictions"][0]["result"]
-    assert [result["value"]["rectanglelabels"] for result in results] == [[n] for n in CLASSES]
+    names = [name for result in results for name in result["value"]["rectanglelabels"]]
+    assert names == [printable(name) for name in CLASSES]
+    config = parse((folder / "config.xml").read_text("utf-8"))
+    assert list(config.controls["rectangle"].labels) == list(dict.fromkeys(names))
 
 
 def test_names_stay_distinct_when_one_is_called_like_the_index_of_another():

@@ -10,13 +10,16 @@ from gradbox.cli.bench import bench
 from gradbox.cli.compare import compare
 from gradbox.cli.console import say
 from gradbox.cli.demo import demo
+from gradbox.cli.doctor import doctor
 from gradbox.cli.evaluate import evaluate
 from gradbox.cli.fit import fit
 from gradbox.cli.foreground import foreground
+from gradbox.cli.labels import labels
 from gradbox.cli.list import list_
 from gradbox.cli.locate import locate
 from gradbox.cli.maps import maps
 from gradbox.cli.scenes import scenes
+from gradbox.cli.serve import serve
 from gradbox.cli.train import train
 from gradbox.cli.view import view
 
@@ -48,8 +51,10 @@ def _common(
 
 
 _COMMANDS = (
-    *(locate, view, again, maps, evaluate, compare, fit, list_, bench, train, scenes, demo),
+    *(locate, view, again, maps, evaluate, compare, fit, list_, bench, train, scenes, demo, labels),
 )
 for command in _COMMANDS:
     app.command(name=command.__name__.strip("_"))(command)
 app.add_typer(foreground)
+app.add_typer(serve)
+app.add_typer(doctor)

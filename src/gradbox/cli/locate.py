@@ -1,19 +1,17 @@
 """`gradbox locate`: boxes of images and folders."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
+from gradbox.cli.class_options import ClassOptions
 from gradbox.cli.console import out_console, show_classes, steps
 from gradbox.cli.grouped import grouped
 from gradbox.cli.method_options import ForegroundOptions, TileOptions
 from gradbox.errors import UsageError
-
-if TYPE_CHECKING:
-    from gradbox.localization import Selection
 
 
 @grouped
@@ -28,28 +26,10 @@ def locate(
     ] = None,
     method: opt.MethodSpec = "auto",
     box: opt.BoxSpec = "auto",
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="A class to locate, by name, wnid or index; may be given again."),
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(help="Locate the N most probable classes.", min=1)
-    ] = None,
-    near_top: Annotated[
-        float | None,
-        typer.Option(help="Also all classes with at least R times the best probability."),
-    ] = None,
-    above: Annotated[
-        str | None,
-        typer.Option(
-            help="Every class with at least this probability, or with `thresholds` that of the"
-            " model card for each.",
-            metavar="P",
-        ),
-    ] = None,
     min_score: opt.MinScore = None,
     proposals: opt.Proposals = None,
     *,
+    classes: ClassOptions,
     loading: mo.ModelOptions,
     boxed: ForegroundOptions,
     tiles: TileOptions,
@@ -82,9 +62,9 @@ def locate(
     asked: Any = {
         "method": method,
         "box": box,
-        "labels": label or [],
+        "labels": classes.labels,
         "proposals": proposals,
-        "selection": _selection(top, near_top, above),
+        "selection": classes.selection(),
         "min_score": min_score,
     }
     opt.check_parts(method, box, min_score)
@@ -116,21 +96,3 @@ def locate(
             as_json=how.as_json,
             is_calibrated=is_calibrated(to_method(method), box),
         )
-
-
-def _selection(top: int | None, near_top: float | None, above: str | None) -> "Selection | None":
-    from gradbox.localization import Selection
-
-    if above is None:
-        chosen = top is not None or near_top is not None
-        return Selection(top=top or 1, near_top=near_top) if chosen else None
-    if top is not None:
-        raise UsageError("--above takes all classes that are there: leave out --top")
-    if above == "thresholds":
-        return Selection(near_top=near_top, above="thresholds")
-    try:
-        return Selection(near_top=near_top, above=float(above))
-    except ValueError as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"--above {above}: a probability, 0 < P < 1, or thresholds") from error

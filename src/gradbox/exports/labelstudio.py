@@ -1,56 +1,39 @@
-"""Tasks with predictions for Label Studio, to correct boxes by hand."""
+"""Tasks with predictions for Label Studio, to correct boxes and masks by hand."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from gradbox.exports.about import About
+from gradbox.exports.classes import printable
 from gradbox.exports.json_array import JsonArray
-from gradbox.files import whole_file
+from gradbox.files import whole_file, write_text
+from gradbox.labelstudio.configuration import IMAGE, Shape, parse, written
+from gradbox.labelstudio.regions import Shapes, prediction
 from gradbox.localization import Localization
+
+_SHAPES: tuple[Shape, ...] = ("rectangle", "brush")
+_ALL = parse(written([], _SHAPES))
 
 
 def write(localizations: Iterable[Localization], about: About, out: Path) -> Path:
-    """`labelstudio.json`: a task for each image with its boxes as predictions.
+    """`labelstudio/tasks.json` and `labelstudio/config.xml`, the labelling configuration for it.
 
-    For the template "Object Detection with Bounding Boxes", whose labels have to hold the classes.
-    `image` is the id of the image: give it the prefix under which Label Studio serves the images.
+    A task for each image, with its boxes, and the mask of the main one where there are masks, as a
+    prediction. `image` is the id of the image: give it the prefix under which Label Studio serves
+    the images.
     """
-    path = out / "labelstudio.json"
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as stream:
-        tasks = JsonArray(stream)
-        stream.write("[")
+    folder = out / "labelstudio"
+    labels: dict[str, None] = {}
+    has_masks = False
+    with whole_file(folder / "tasks.json") as partial, partial.open("w", encoding="utf-8") as file:
+        tasks = JsonArray(file)
+        file.write("[")
         for found in localizations:
-            tasks.append(_task(found, about))
-        stream.write("]\n")
-    return path
-
-
-def _task(found: Localization, about: About) -> dict[str, Any]:
-    height, width = found.size
-    result = [
-        {
-            "id": f"box-{i + 1}",
-            "type": "rectanglelabels",
-            "from_name": "label",
-            "to_name": "image",
-            "original_width": width,
-            "original_height": height,
-            "image_rotation": 0,
-            "score": found.scores[i],
-            "value": {
-                "x": 100 * xmin / width,
-                "y": 100 * ymin / height,
-                "width": 100 * (xmax - xmin) / width,
-                "height": 100 * (ymax - ymin) / height,
-                "rotation": 0,
-                "rectanglelabels": [about.names(found.labels[i])],
-            },
-        }
-        for i, (xmin, ymin, xmax, ymax) in enumerate(found.boxes.tolist())
-    ]
-    prediction = {"model_version": about.model_version, "score": max(found.scores, default=0.0)}
-    return {
-        "data": {"image": found.image_id},
-        "predictions": [{**prediction, "result": result}],
-    }
+            shapes = Shapes.of(found, [printable(about.names(label)) for label in found.labels])
+            labels.update(dict.fromkeys(shapes.names))
+            has_masks = has_masks or bool(shapes.brush)
+            made = prediction(shapes, _ALL, lambda name, _: name, about.model_version)
+            tasks.append({"data": {IMAGE: found.image_id}, "predictions": [made]})
+        file.write("]\n")
+    write_text(folder / "config.xml", written(labels, _SHAPES if has_masks else _SHAPES[:1]))
+    return folder

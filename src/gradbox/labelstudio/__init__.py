@@ -1,0 +1,1 @@
+"""Label Studio: its labelling configurations, and boxes and masks as its regions."""
