@@ -30,10 +30,18 @@ from gradbox.localization import (
 from gradbox.methods import DEFAULT_METHOD, ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.models.load import load_classifier
-from gradbox.results.run_folder import open_run
+from gradbox.results.opening import open_run
 from gradbox.runs.batch_size import Asked, BatchSize
 from gradbox.runs.evaluation import Part, Protocol, prepare
-from gradbox.runs.execution import Job, Report, Running, finish, report_of, run
+from gradbox.runs.execution import (
+    Job,
+    Report,
+    Running,
+    finish,
+    report_of,
+    run,
+    usual_shard,
+)
 from gradbox.runs.fitting import fit
 from gradbox.runs.plan import Plan, chunks, settled
 
@@ -168,7 +176,7 @@ def locate(
     running = running or Running()
     classifier = settled(classifier, lambda: samples)
     chosen = ready(method, box, classifier, masks=running.masks, proposals=proposals)
-    check_formats(running.formats, [sample.image_id for sample in samples])
+    check_formats(running.formats, lambda: (sample.image_id for sample in samples))
     plan = plan_of(samples, classifier, chosen, labels, selection, min_score)
     call = {
         "command": "locate",
@@ -187,6 +195,8 @@ def locate(
         overwrite=running.overwrite,
         rebuilt=rebuilt,
         resumable=plan.is_comparable,
+        shard=running.shard,
+        usual_shard=usual_shard(samples, out, running),
     ) as folder:
         (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
         finish(folder, plan, running, seconds)
@@ -233,10 +243,10 @@ def evaluate(
     running = protocol.run_by(running)
     classifier = settled(classifier, lambda: protocol.selected)
     evaluation = prepare(protocol, protocol.ready(method, box, classifier), classifier)
-    check_formats(running.formats, [sample.image_id for sample in evaluation.samples])
-    with evaluation.open(out, overwrite=running.overwrite) as folder:
+    check_formats(running.formats, lambda: (sample.image_id for sample in evaluation.samples))
+    with evaluation.open(out, running) as folder:
         job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
-        (seconds,) = run([job], running, with_truth=True)
+        (seconds,) = run([job], running, with_truth=True, dataset=dataset.spec)
         finish(folder, evaluation.plan, running, seconds)
         found = dict(folder.results())
         chosen, scores = evaluation.plan.method, evaluation.score(found)
@@ -245,23 +255,24 @@ def evaluate(
         metrics = {
             "run": name,
             **evaluation.metrics(scores, found, folder),
-            **evaluation.context(found, folder.hashes),
+            **evaluation.context(found, dict(folder.digests())),
             "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
         }
-        write_json(folder.path / "metrics.json", metrics)
-        if scores.units:
-            from gradbox.reports.report import write_report
-            from gradbox.runs.gallery import gallery
+        with folder.writing() as path:
+            write_json(path / "metrics.json", metrics)
+            if scores.units:
+                from gradbox.reports.report import write_report
+                from gradbox.runs.gallery import gallery
 
-            write_report(
-                folder.path / "report.html",
-                title=f"{name} on {dataset.spec}",
-                runs={name: metrics},
-                context=metrics,
-                cases=gallery(evaluation, scores),
-                failures=report.failures,
-                facts=folder.facts,
-            )
+                write_report(
+                    path / "report.html",
+                    title=f"{name} on {dataset.spec}",
+                    runs={name: metrics},
+                    context=metrics,
+                    cases=gallery(evaluation, scores),
+                    failures=report.failures,
+                    facts=folder.facts,
+                )
     return replace(report, metrics=metrics)
 
 

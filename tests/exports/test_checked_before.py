@@ -53,5 +53,5 @@ def test_formats_with_one_file_for_all_take_them(twins: Path, card: Path, tmp_pa
 def test_an_image_whose_file_would_be_anothers_folder_is_refused() -> None:
     # b.txt/c.png needs the folder labels/b.txt, where b.png has its file.
     with pytest.raises(gradbox.UsageError, match=r"b\.png would have the file b\.txt"):
-        check_formats(["yolo"], ["b.txt/c.png", "b.png"])
-    check_formats(["voc"], ["b.txt/c.png", "b.png"])  # there it is b.xml
+        check_formats(["yolo"], lambda: ["b.txt/c.png", "b.png"])
+    check_formats(["voc"], lambda: ["b.txt/c.png", "b.png"])  # there it is b.xml

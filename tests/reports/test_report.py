@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gradbox.reports.report import FEW, Case, write_report
+from gradbox.results.failures import Failures
 from gradbox.scores.boxes import Scores, Unit
 from gradbox.scores.units import summary
 
@@ -51,7 +52,7 @@ def write(
         runs=runs,
         context={"baselines": {"center(0.8)": baseline}, "problems": ["2 images of one colour"]},
         cases=cases,
-        failures={"torn.jpg": "the file is truncated"},
+        failures=Failures([("torn.jpg", "the file is truncated")]),
         facts={"call": {"method": "sensitivity"}},
     )
     return path.read_text("utf-8")

@@ -17,10 +17,11 @@ import pytest
 
 from gradbox.errors import ImageError, UsageError
 from gradbox.localization import Found, Localization, Region, Sample
-from gradbox.results import run_folder
+from gradbox.results import place
 from gradbox.results.inputs import Input
 from gradbox.results.predictions import from_line, read_predictions, to_line
-from gradbox.results.run_folder import RunFolder, open_run
+from gradbox.results.opening import open_run
+from gradbox.results.run_folder import RunFolder
 
 
 def localization() -> Localization:
@@ -127,7 +128,7 @@ def test_any_name_comes_back(name: str, tmp_path: Path) -> None:
         with open_run(tmp_path, {}, {}, overwrite=False) as folder:
             written(folder, [name, "z.png"])
             assert [image for image, _ in folder.results()] == [name, "z.png"]
-            assert folder.hashes == {name: "0" * 64, "z.png": "0" * 64}
+            assert dict(folder.digests()) == {name: "0" * 64, "z.png": "0" * 64}
 
 
 @pytest.mark.parametrize("name", ["predictions.jsonl", "images.jsonl"])
@@ -245,7 +246,7 @@ def test_a_kill_while_the_new_run_takes_its_place_is_made_good(
         open_run(tmp_path, {"box": "whole"}, {}, overwrite=True) as folder,
     ):
         written(folder, ["b.png"])
-        patched.setattr(run_folder, "_remove", counted(run_folder._remove))
+        patched.setattr(place, "_remove", counted(place._remove))
         patched.setattr(Path, "rename", counted(Path.rename))
     with open_run(tmp_path, {"box": "whole"}, {}, overwrite=False) as folder:
         assert folder.has("b.png")

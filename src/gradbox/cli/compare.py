@@ -9,6 +9,7 @@ from gradbox.cli import options as opt
 from gradbox.cli.console import (
     show_comparison,
 )
+from gradbox.cli.engine_options import EngineOptions
 from gradbox.cli.grouped import grouped
 from gradbox.cli.method_options import TileOptions
 
@@ -24,7 +25,7 @@ def compare(
             metavar="'METHOD | BOX'",
         ),
     ],
-    out: opt.Out,
+    out: opt.Place,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -39,6 +40,7 @@ def compare(
     loading: mo.ModelOptions,
     tiles: TileOptions,
     how: opt.PictureOptions,
+    engine: EngineOptions,
 ) -> None:
     """Score several methods on the same images, in one table: DIR/compare.json, DIR/report.html.
 
@@ -52,7 +54,11 @@ def compare(
     from gradbox.runs.comparison import MethodAndBox
     from gradbox.runs.comparison import compare as compare_runs
 
-    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    class_from, part, running = (
+        data.checked_class_from(),
+        data.part(),
+        how.running(**engine.running()),
+    )
     asked = [MethodAndBox.of(text) for text in run]
     methods = [tiles.on_tiles(one.method) for one in asked]
     pairs = [(method, one.box) for method, one in zip(methods, asked, strict=True)]

@@ -322,7 +322,7 @@ def _with_interval(share: float, bounds: Sequence[float | None]) -> str:
 def show_classes(report: Any, most: int = 12) -> None:
     """The classes that were found, most boxes first, and why images failed."""
     if report.classes:
-        n_images = report.n_images - len(report.failures)
+        n_images = report.n_images - report.failures.count
         table = _table(f"boxes in {n_images} images", ("class", "boxes", "mean score"))
         for name, (count, score) in list(report.classes.items())[:most]:
             table.add_row(cell(name), str(count), f"{score:.2f}")
@@ -358,7 +358,9 @@ def say_json(report: Any) -> None:
         "folder": str(report.folder),
         "images": report.n_images,
         "failures": dict(report.failures),
+        "n_failed": report.failures.count,
         "gone": list(report.gone),
+        "n_gone": report.n_gone,
         "classes": classes,
         "untrusted": report.n_untrusted,
         "metrics": report.metrics,
@@ -370,12 +372,14 @@ def close(report: Any, *, quiet: bool) -> None:
     """Say what failed and where the results are; exit with 1 if some images failed."""
     for image, reason in report.failures.items():
         complain(f"{image}: {reason}")
+    if more := report.failures.count - len(report.failures):
+        complain(f"and {more} more images, whose reasons stand in the results")
     if report.gone:
         warn(
-            f"{len(report.gone)} images of an earlier call are gone, such as {report.gone[0]}: "
+            f"{report.n_gone} images of an earlier call are gone, such as {report.gone[0]}: "
             "their lines are kept, and they are in no score and no other file"
         )
-    done = report.n_images - len(report.failures)
+    done = report.n_images - report.failures.count
     warn_untrusted(report.n_untrusted or 0, done)
     if not quiet:
         say(f"{done} of {report.n_images} images done: {report.folder}")

@@ -5,6 +5,7 @@ from gradbox.cli import options as opt
 from gradbox.cli.console import (
     show_scores,
 )
+from gradbox.cli.engine_options import EngineOptions
 from gradbox.cli.grouped import grouped
 from gradbox.cli.method_options import ForegroundOptions, TileOptions
 
@@ -12,7 +13,7 @@ from gradbox.cli.method_options import ForegroundOptions, TileOptions
 @grouped
 def evaluate(
     dataset: opt.DatasetText,
-    out: opt.Out,
+    out: opt.Place,
     model: mo.Model = None,
     method: opt.MethodSpec = "auto",
     box: opt.BoxSpec = "auto",
@@ -24,6 +25,7 @@ def evaluate(
     boxed: ForegroundOptions,
     tiles: TileOptions,
     how: opt.FormatOptions,
+    engine: EngineOptions,
 ) -> None:
     """Localize a data set and score it against its boxes: DIR/metrics.json.
 
@@ -34,7 +36,11 @@ def evaluate(
     """
     from gradbox import pipeline
 
-    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    class_from, part, running = (
+        data.checked_class_from(),
+        data.part(),
+        how.running(**engine.running()),
+    )
     method = tiles.on_tiles(boxed.with_foreground(method))
     opt.check_parts(method, box, min_score)
     report = pipeline.evaluate(

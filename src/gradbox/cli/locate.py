@@ -9,6 +9,7 @@ from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.class_options import ClassOptions
 from gradbox.cli.console import out_console, show_classes, steps
+from gradbox.cli.engine_options import EngineOptions
 from gradbox.cli.grouped import grouped
 from gradbox.cli.method_options import ForegroundOptions, TileOptions
 from gradbox.errors import UsageError
@@ -21,7 +22,10 @@ def locate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder for the results; without it they are shown only.", metavar="DIR"
+            "--out",
+            help="Folder for the results, also s3://BUCKET/FOLDER or gs://BUCKET/FOLDER; without it"
+            " they are shown only.",
+            metavar="DIR",
         ),
     ] = None,
     method: opt.MethodSpec = "auto",
@@ -34,6 +38,7 @@ def locate(
     boxed: ForegroundOptions,
     tiles: TileOptions,
     how: opt.FormatOptions,
+    engine: EngineOptions,
     show: Annotated[
         bool,
         typer.Option(
@@ -71,7 +76,7 @@ def locate(
     if out is not None:
         if show:
             raise UsageError("--show is for a call without --out: --pictures draws into DIR")
-        running = how.running()
+        running = how.running(**engine.running())
         classifier = loading.classifier(model, methods=[method])
         report = pipeline.locate(samples, classifier, out, running=running, **asked)
         how.close(report, lambda: show_classes(report))

@@ -49,8 +49,16 @@ Proposals = Annotated[
         min=1,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option(help="Replace what another call left in --out.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.", metavar="DIR")]
+Overwrite = Annotated[bool, typer.Option(help="Replace what another call left in --out.")]
+Place = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="Folder for the results, also s3://BUCKET/FOLDER or gs://BUCKET/FOLDER.",
+        metavar="DIR",
+    ),
+]
 _DATASET = typer.Argument(
     help="csv:DIR (DIR/images, and DIR/boxes.csv with the columns"
     " image,width,height,class,xmin,ymin,xmax,ymax), voc:DIR@2007/test,"

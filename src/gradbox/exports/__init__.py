@@ -72,7 +72,7 @@ def exporters(formats: Iterable[str], *, proposals: bool) -> Sequence[Exporter]:
     return found
 
 
-def check_formats(formats: Iterable[str], image_ids: Sequence[str]) -> None:
+def check_formats(formats: Iterable[str], image_ids: Callable[[], Iterable[str]]) -> None:
     """Refuse images that one of the formats cannot hold, before there is anything to export.
 
     Raises:
@@ -80,4 +80,4 @@ def check_formats(formats: Iterable[str], image_ids: Sequence[str]) -> None:
     """
     for name in formats:
         if name in _CHECKS:
-            _CHECKS[name](image_ids)
+            _CHECKS[name](image_ids())

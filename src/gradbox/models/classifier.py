@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -28,7 +29,8 @@ class Classifier:
     whose parameters require no gradient, so whatever is done to it, the caller's module stays as
     it is; `runner` has what is run in its place. `layer` overrides the last convolutional layer
     that is found by itself. `head` says what the outputs are; `head_is_said` that somebody did, and
-    that it is not softmax as usual.
+    that it is not softmax as usual. `loading` has the arguments of the `load_classifier` that made
+    it, None where somebody wrapped a module.
     """
 
     module: nn.Module
@@ -42,6 +44,7 @@ class Classifier:
     device: torch.device
     dtype: torch.dtype
     runner: Runner
+    loading: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.layer is not None:

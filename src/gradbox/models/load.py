@@ -64,6 +64,7 @@ def load_classifier(
         UsageError: an unknown name, a broken card, weights that do not fit, or a card whose
             network cannot take its input or has another number of outputs than names.
     """
+    loading = dict(locals())
     path = str(resources.files("gradbox.models") / _SCENES_CARD) if spec == SCENES else spec
     is_card = path.endswith(".toml")
     card = read_card(Path(path)) if is_card else Card(name=spec, architecture=spec)
@@ -72,7 +73,7 @@ def load_classifier(
     model = _of_card(card, weights, device)
     seen = model.preprocessing
     reading = Reading(channels=channels, range=range, stack=stack).over(seen.reading)
-    classifier = Classifier.wrap(
+    wrapped = Classifier.wrap(
         model.module,
         preprocessing=replace(seen, reading=reading),
         class_names=model.class_names,
@@ -86,6 +87,7 @@ def load_classifier(
         faster=faster,
         compiled=compiled,
     )
+    classifier = replace(wrapped, loading=loading)
     is_hub = huggingface.name_in(card.architecture, card.root) is not None
     if is_card or card.is_black_box or is_hub:  # the others know their own input and names
         try_out(classifier)

@@ -14,6 +14,7 @@ from gradbox.files import write_text
 from gradbox.localization import RGB
 from gradbox.reports.figures import Line, Numbers, baseline_lines, figures, run_lines
 from gradbox.reports.pages import render
+from gradbox.results.failures import Failures
 
 FEW = 10
 """Below this number of units the scores of a class are marked: they say little."""
@@ -114,7 +115,7 @@ def write_report(
     runs: Mapping[str, Numbers],
     context: Mapping[str, Any],
     cases: Sequence[Case],
-    failures: Mapping[str, str],
+    failures: Failures,
     facts: Mapping[str, Any],
 ) -> None:
     """Write the report of one run, or of several on the same images, the best first.

@@ -42,12 +42,13 @@ class MapStore:
     """Maps by image id; `open_maps` reads a store, `create_maps` starts one or goes on.
 
     `size` is (height, width) of all, None until the first map gives it; `rows` is where each map
-    stands.
+    stands. `first` is the place of its next map among all, where several write side by side.
     """
 
     path: Path
     about: Mapping[str, Any]
     size: tuple[int, int] | None = None
+    first: int | None = None
     rows: dict[str, _Row] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +93,10 @@ class MapStore:
             top = max(float(heatmap.max()), 0.0)
             stored.append((heatmap / top if top > 0 else np.zeros_like(heatmap)).astype(np.float16))
             records.append({"image": image_id, "scale": top, "input": needed.to_json()})
-        self.rows.update(_rows_of(self._parts.write(records, np.stack(stored))))
+        number = None if self.first is None else self.first + 1
+        lines = self._parts.write(records, np.stack(stored), number)
+        self.rows.update(_rows_of(lines))
+        self.first = None if self.first is None else self.first + len(maps)
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if self.size is None:
@@ -134,7 +138,18 @@ def create_maps(
             raise UsageError(
                 f"{path} holds maps that were made otherwise: give another --save-maps"
             )
-        yield MapStore(path, about, (height, width), _read_rows(path))
+        yield MapStore(path, about, (height, width), rows=_read_rows(path))
+
+
+def join_maps(path: Path, about: Mapping[str, Any], first: int) -> MapStore:
+    """A store that others write, too: for the maps of images from the `first` on.
+
+    Whether it is of the same method and model, `create_maps` has said to whoever holds it.
+    """
+    if not (path / HEADER).exists():
+        return MapStore(path, about, first=first)
+    height, width = _read_header(path)["size"]
+    return MapStore(path, about, (height, width), first)
 
 
 def open_maps(path: Path) -> MapStore:
@@ -151,7 +166,7 @@ def open_maps(path: Path) -> MapStore:
     rows = _read_old_rows(path, header.pop("images", [])) if is_old else _read_rows(path)
     if not rows:
         raise UsageError(f"{path} holds no finished maps: make them with --save-maps {path}")
-    return MapStore(path, header, (height, width), rows)
+    return MapStore(path, header, (height, width), rows=rows)
 
 
 def _read_header(path: Path) -> dict[str, Any]:

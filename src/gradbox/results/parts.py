@@ -35,10 +35,18 @@ class Parts:
         self._folder = folder / "parts"
 
     def write(
-        self, records: Sequence[Mapping[str, Any]], array: np.ndarray | None = None
+        self,
+        records: Sequence[Mapping[str, Any]],
+        array: np.ndarray | None = None,
+        number: int | None = None,
     ) -> list[Line]:
-        """Write the next part; it is there once its lines are, which come after the array."""
-        path = self._folder / f"{next(self._numbers):07}.jsonl"
+        """Write a part; it is there once its lines are, which come after the array.
+
+        `number` is the place of its first image among all, plus 1, where several write side by
+        side; without one it is the next.
+        """
+        number = next(self._numbers) if number is None else number
+        path = self._folder / f"{number:07}.jsonl"
         if array is not None:
             encoded = io.BytesIO()  # into a file itself numpy does not say why it cannot write
             np.save(encoded, array)
@@ -74,7 +82,8 @@ class Parts:
         return count(max((int(path.stem) for path in self._paths()), default=0) + 1)
 
     def _paths(self) -> list[Path]:
-        return sorted(path for path in self._folder.glob("*.jsonl") if path.stem.isdecimal())
+        parts = (path for path in self._folder.glob("*.jsonl") if path.stem.isdecimal())
+        return sorted(parts, key=lambda path: int(path.stem))
 
 
 def array_of(part: Path) -> Path:

@@ -7,20 +7,15 @@ into the same folder does what is new or has changed; an image that is gone keep
 those of the images that are there.
 """
 
-import json
-import os
-import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
-from gradbox.errors import UsageError
-from gradbox.files import hash_file, whole_file, write_json
+from gradbox.files import hash_file, whole_file
 from gradbox.localization import Found, Sample
 from gradbox.results.entries import (
     INPUTS,
@@ -29,23 +24,13 @@ from gradbox.results.entries import (
     final_entries,
     lines_of,
 )
+from gradbox.results.facts import read_facts, write_facts
 from gradbox.results.inputs import Input
-from gradbox.results.lock import held
 from gradbox.results.parts import Parts, to_bytes
 from gradbox.results.predictions import from_line
+from gradbox.stores import open_store
 
 HASHES = "images.sha256"
-RUN = "run.json"
-FORMAT = 2
-"""Counts the layouts of the folder; version 0.1 wrote none."""
-
-_STAGING = ".new"
-_MOVING = ".moving"
-_STRAYS = (".partial", ".replaced")
-_FILES = (
-    *(PREDICTIONS, INPUTS, HASHES, "metrics.json", "compare.json", "report.html", "pictures"),
-    *("view.html", "view_files"),
-)
 
 
 @dataclass(eq=False)
@@ -67,6 +52,17 @@ class RunFolder:
         for lines in self._parts.read():
             self._entries.update(map(entry_of_part, lines))
 
+    @classmethod
+    def read(cls, path: Path, facts: Mapping[str, Any]) -> "RunFolder":
+        """A finished run to be read, its images without those that are gone."""
+        run = cls(path, facts)
+        here = islice(run._entries, facts.get("n_images"))
+        run.samples = [
+            Sample(image_id=image_id, source=run._entries[image_id].input.source or image_id)
+            for image_id in here
+        ]
+        return run
+
     @property
     def predictions(self) -> Path:
         """The finished `predictions.jsonl`."""
@@ -75,7 +71,7 @@ class RunFolder:
     @property
     def facts(self) -> dict[str, Any]:
         """What `run.json` says."""
-        return _read_json(self.path / RUN)
+        return read_facts(open_store(self.path))
 
     @property
     def gone(self) -> list[str]:
@@ -83,11 +79,12 @@ class RunFolder:
         here = {sample.image_id for sample in self.samples}
         return [image_id for image_id in self._entries if image_id not in here]
 
-    @property
-    def hashes(self) -> dict[str, str]:
+    def digests(self) -> Iterator[tuple[str, str]]:
         """The SHA-256 of each image of this call that could be read, by image id."""
-        entries = ((s.image_id, self._entries.get(s.image_id)) for s in self.samples)
-        return {i: e.input.sha256 for i, e in entries if e is not None and e.input.sha256}
+        for sample in self.samples:
+            entry = self._entries.get(sample.image_id)
+            if entry is not None and entry.input.sha256:
+                yield sample.image_id, entry.input.sha256
 
     def results(
         self, *, masks: bool = False, proposals: bool = False
@@ -97,6 +94,14 @@ class RunFolder:
         lines = lines_of(self._entries[name] for name in names)
         for name, line in zip(names, lines, strict=True):
             yield name, from_line(line, masks=masks, proposals=proposals)
+
+    def pairs(
+        self, *, masks: bool = False, proposals: bool = False
+    ) -> Iterator[tuple[Sample, Found]]:
+        """The images of this call with their truth, and what was found in each."""
+        results = self.results(masks=masks, proposals=proposals)
+        for sample, (_, found) in zip(self.samples, results, strict=True):
+            yield sample, found
 
     def has(self, image_id: str) -> bool:
         """Whether an image has its line."""
@@ -135,14 +140,20 @@ class RunFolder:
         """Let `run.json` say more, once it is finished."""
         self.run = {**self.run, **facts}
 
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """The folder, whose files are those of the run."""
+        yield self.path
+
     def finish(self, **facts: Any) -> None:
         """Gather the parts in the final files, and write `run.json` with what is known now."""
         order = [sample.image_id for sample in self.samples] + self.gone
         if order:
             self._gather(order)
         images = hash_file(self.path / HASHES) if (self.path / HASHES).exists() else None
-        facts = {**self.run, "images_sha256": images, **facts, "finished": True}
-        write_json(self.path / RUN, facts)
+        known = {"images_sha256": images, "n_images": len(self.samples)}
+        facts = {**self.run, **known, **facts, "finished": True}
+        write_facts(open_store(self.path), facts)
 
     def _gather(self, order: Sequence[str]) -> None:
         """Write the final files; predictions that hold what they should stay as they are."""
@@ -180,178 +191,8 @@ class RunFolder:
         )
 
 
-@contextmanager
-def open_run(
-    path: Path,
-    call: Mapping[str, Any],
-    about: Mapping[str, Any],
-    *,
-    overwrite: bool,
-    rebuilt: Callable[[str], str] = str,
-    resumable: bool = True,
-) -> Iterator[RunFolder]:
-    """Hold the folder for a run: a new one, or the one of an earlier run of the same call.
-
-    Args:
-        path: the folder.
-        call: what makes a call the same, ready for JSON.
-        about: what else `run.json` says.
-        overwrite: start anew where the folder holds another call's run or other files. The run that
-            is there stays until the new one is finished.
-        rebuilt: from a `method` or `box` that another version wrote to its present text.
-        resumable: whether equal calls are the same at all; where not, a run is never gone on with.
-
-    Raises:
-        UsageError: the folder holds something else and `overwrite` is not given, another call holds
-            it, or nothing can be written there.
-    """
-    run = {"format": FORMAT, "call": dict(call), **about, "versions": versions(), "finished": False}
-    with held(path):
-        _take_place(path)
-        _clean(path)
-        target = path
-        if overwrite and any(_visible(path)):
-            target = path / _STAGING
-            if not _goes_on(target, call, rebuilt, resumable=resumable):
-                shutil.rmtree(target, ignore_errors=True)
-        elif (path / RUN).exists():
-            _check_same(path, call, rebuilt)
-            if not resumable:
-                raise UsageError(
-                    f"{path} holds a run of {call['method']} already, and whether that is the same "
-                    "cannot be told: its classifier is a function without a file, or its method no "
-                    "dataclass; give another --out, or --overwrite"
-                )
-        elif any(_visible(path)):
-            raise UsageError(f"{path} holds other files: give another --out, or --overwrite")
-        target.mkdir(exist_ok=True)
-        if not (target / RUN).exists():
-            write_json(target / RUN, run)
-        yield RunFolder(target, run)
-        _take_place(path)
-
-
-def versions() -> dict[str, str]:
-    """The versions that results depend on."""
-    packages = ("gradbox", "torch", "torchvision", "numpy", "opencv-python-headless", "pillow")
-    return {"python": python_version(), **{name: version(name) for name in packages}}
-
-
 def _as_sha256sum(digest: str, name: str) -> bytes:
     """A line as `sha256sum` writes it, which escapes names that would break a line."""
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     line = f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
     return line.encode("utf-8", "surrogateescape")
-
-
-def _visible(path: Path) -> Iterator[Path]:
-    return (one for one in path.iterdir() if not one.name.startswith("."))
-
-
-def _goes_on(
-    path: Path, call: Mapping[str, Any], rebuilt: Callable[[str], str], *, resumable: bool
-) -> bool:
-    """Whether an unfinished run of the same call is there."""
-    if not resumable or not (path / RUN).exists():
-        return False
-    try:
-        _check_same(path, call, rebuilt)
-    except UsageError:
-        return False
-    return True
-
-
-def _check_same(path: Path, call: Mapping[str, Any], rebuilt: Callable[[str], str]) -> None:
-    run = _read_json(path / RUN)
-    if run.get("format") != FORMAT:
-        raise UsageError(
-            f"{path} holds a run of another version of gradbox, which is read but not gone on with:"
-            " give another --out, or --overwrite"
-        )
-    before = dict(run.get("call", {}))
-    for part in ("method", "box"):
-        if isinstance(before.get(part), str):
-            before[part] = rebuilt(before[part])
-    now = json.loads(json.dumps(call))
-    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if changed:
-        key = changed[0]
-        raise UsageError(
-            f"{path} holds another run ({key} was {before.get(key)!r}, is now {now.get(key)!r}): "
-            "give another --out, or --overwrite"
-        )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise UsageError(
-            f"{path} is damaged ({error}): give another --out, or --overwrite"
-        ) from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} is damaged (no object): give another --out, or --overwrite")
-    return content
-
-
-def _take_place(path: Path) -> None:
-    """Let a finished run that replaces another take its place; a kill meanwhile is made good.
-
-    Files of the former run go first; the mark says that they are gone, so that a second try does
-    not take those of the new run for them.
-    """
-    staging = path / _STAGING
-    if not (staging / RUN).exists():
-        if staging.is_dir() and (staging / _MOVING).exists():
-            shutil.rmtree(staging)
-        return
-    if not _read_json(staging / RUN).get("finished"):
-        return
-    if not (staging / _MOVING).exists():
-        for name in _written(path):
-            _remove(path / name)
-        (staging / _MOVING).touch()
-    for one in sorted(staging.iterdir(), key=lambda one: one.name == RUN):
-        if one.name != _MOVING:
-            _move(one, path / one.name)
-    shutil.rmtree(staging)
-
-
-def _written(path: Path) -> list[str]:
-    """The names that the run in this folder has written."""
-    try:
-        more = _read_json(path / RUN).get("files", [])
-    except UsageError:
-        more = []
-    return [*_FILES, RUN, *more]
-
-
-def _move(one: Path, target: Path) -> None:
-    """Put a file or folder in its place; a folder that is there keeps what is not replaced."""
-    if one.is_dir() and target.is_dir():
-        for child in list(one.iterdir()):
-            _move(child, target / child.name)
-        return
-    _remove(target)
-    one.rename(target)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _clean(path: Path) -> None:
-    """Remove what a killed call left unfinished here; other runs below look after themselves."""
-    for name, subfolders, files in os.walk(path):
-        folder = Path(name)
-        strays = [n for n in (*subfolders, *files) if n.startswith(".") and n.endswith(_STRAYS)]
-        for stray in strays:
-            _remove(folder / stray)
-        subfolders[:] = [
-            n
-            for n in subfolders
-            if n not in strays and (n == _STAGING or not (folder / n / RUN).exists())
-        ]

@@ -20,7 +20,10 @@ from gradbox.localization import ClassFrom, Sample
 from gradbox.methods import METHODS, check_min_score, is_auto, ready_maps, to_estimator
 from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.reports.report import write_report
-from gradbox.results.run_folder import RUN, open_run
+from gradbox.results.facts import read_facts
+from gradbox.results.failures import KEPT, Failures
+from gradbox.results.opening import open_run
+from gradbox.results.sharded import SHARD
 from gradbox.runs.evaluation import Evaluation, Part, Protocol, prepare
 from gradbox.runs.execution import Job, Report, Running, finish, run
 from gradbox.runs.fitting import fit
@@ -29,6 +32,7 @@ from gradbox.runs.oddities import file_hashes, without_twins
 from gradbox.runs.plan import settled
 from gradbox.runs.ranking import Run, rank
 from gradbox.specs import as_typed, canonical, part_of
+from gradbox.stores import open_store
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +109,7 @@ def compare(
     asked = [MethodAndBox.of(given) for given in runs]
     _check(asked, protocol, classifiers)
     classifiers = [settled(one, lambda: protocol.selected) for one in classifiers]
-    check_formats(running.formats, [s.image_id for s in part.of(dataset.samples) if len(s.boxes)])
+    check_formats(running.formats, lambda: (s.image_id for s in protocol.selected if len(s.boxes)))
     call = {
         "command": "compare",
         "dataset": dataset.spec,
@@ -127,7 +131,13 @@ def compare(
     typed = [as_typed(given, one.name) for given, one in zip(runs, asked, strict=True)]
     with ExitStack() as stack:
         folder = stack.enter_context(
-            open_run(out, call, {"runs": typed}, overwrite=running.overwrite)
+            open_run(
+                out,
+                call,
+                {"runs": typed},
+                overwrite=running.overwrite,
+                usual_shard=None if open_store(out).is_local else SHARD,
+            )
         )
         ran: list[Run] = []
         boxed = _boxed(protocol) if any(one.is_to_fit for one in asked) else None
@@ -138,24 +148,28 @@ def compare(
             }
             ran += _run(evaluations, out, running, stack)
         ranking = rank(ran, running.track)
+        failures = Failures(ranking.failures.items())
         table = ranking.table()
-        write_json(folder.path / "compare.json", table)
         folder.finish(seconds={"total": perf_counter() - started}, asked=running.asked)
         first = ranking.rows[0]
-        write_report(
-            folder.path / "report.html",
-            title=f"{len(ran)} runs on {dataset.spec}",
-            runs={row.run.name: row.metrics for row in ranking.rows},
-            context=ranking.context,
-            cases=gallery(first.run.evaluation, first.scores),
-            failures=ranking.failures,
-            facts=folder.facts,
-        )
+        with folder.writing() as path:
+            write_json(path / "compare.json", table)
+            write_report(
+                path / "report.html",
+                title=f"{len(ran)} runs on {dataset.spec}",
+                runs={row.run.name: row.metrics for row in ranking.rows},
+                context=ranking.context,
+                cases=gallery(first.run.evaluation, first.scores),
+                failures=failures,
+                facts=folder.facts,
+            )
+    gone = list(first.run.folder.gone)
     return Report(
         folder=out,
         n_images=len(first.run.evaluation.samples),
-        failures=ranking.failures,
-        gone=tuple(first.run.folder.gone),
+        failures=failures,
+        n_gone=len(gone),
+        gone=tuple(gone[:KEPT]),
         metrics=table,
     )
 
@@ -227,6 +241,11 @@ def _prepared(
     """A run made ready; a box that is to be learned is fitted first, if it is not there yet."""
     box = one.box
     if boxed is not None and one.is_to_fit:
+        if not open_store(out).is_local:
+            raise UsageError(
+                f"--run {one.name!r} is to be learned, into a file on this machine: give --out a "
+                "folder here, or fit it first, as in 'ridge(FILE)'"
+            )
         file = out / "boxes" / f"{_slug(classifier.name, one.name)}.safetensors"
         if running.overwrite or not _is_fitted_on(file, boxed.truth):
             fit(
@@ -266,12 +285,14 @@ def _run(
         place = out / _slug(plan.classifier.name, name)
         refitted = _box_hash(place) != plan.about["box_hash"]
         folder = stack.enter_context(
-            evaluation.open(place, overwrite=running.overwrite or refitted)
+            evaluation.open(place, replace(running, overwrite=running.overwrite or refitted))
         )
         is_first = maps not in [run.maps for run in runs]
         jobs.append(Job(folder=folder, plan=plan, save_maps=maps if is_first else None))
         runs.append(Run(name=name, evaluation=evaluation, folder=folder, maps=maps))
-    for one, seconds in zip(runs, run(jobs, running, with_truth=True), strict=True):
+    dataset = evaluation.protocol.dataset.spec
+    ran = run(jobs, running, with_truth=True, dataset=dataset)
+    for one, seconds in zip(runs, ran, strict=True):
         finish(one.folder, one.evaluation.plan, replace(running, save_maps=one.maps), seconds)
     return runs
 
@@ -279,8 +300,8 @@ def _run(
 def _box_hash(place: Path) -> str | None:
     """The hash of the learned box that the run in this folder was made with."""
     try:
-        known = json.loads((place / RUN).read_text("utf-8"))["call"]["box_hash"]
-    except (OSError, ValueError, KeyError, TypeError):
+        known: str | None = read_facts(open_store(place))["call"]["box_hash"]
+    except (UsageError, KeyError, TypeError):
         return None
     return known
 

@@ -15,8 +15,8 @@ from gradbox.images.batches import hash_source
 from gradbox.localization import ClassFrom, Found, Sample
 from gradbox.methods import ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier
-from gradbox.results.run_folder import RunFolder, open_run
-from gradbox.runs.execution import Running
+from gradbox.results.opening import AnyRun, open_run
+from gradbox.runs.execution import Running, usual_shard
 from gradbox.runs.oddities import oddities
 from gradbox.runs.plan import LabelsOf, Plan
 from gradbox.scores.baselines import baselines
@@ -137,7 +137,7 @@ class Evaluation:
         """What was known beside the classifier."""
         return self.plan.method.supervision(given_labels=self.class_from == "truth")
 
-    def open(self, out: Path, *, overwrite: bool) -> AbstractContextManager[RunFolder]:
+    def open(self, out: Path, running: Running) -> AbstractContextManager[AnyRun]:
         """The folder of the run, new or to be resumed."""
         call = {
             "command": "evaluate",
@@ -152,18 +152,18 @@ class Evaluation:
             out,
             call,
             self.plan.method.stamps(given_labels=self.class_from == "truth"),
-            overwrite=overwrite,
+            overwrite=running.overwrite,
             rebuilt=rebuilt,
             resumable=self.plan.is_comparable,
+            shard=running.shard,
+            usual_shard=usual_shard(self.plan.samples, out, running),
         )
 
     def score(self, found: Mapping[str, Found]) -> Scores:
         """The scores of what was found; failed images are left out."""
         return score(self.units, found, self.class_from, self.plan.classifier.class_name)
 
-    def metrics(
-        self, scores: Scores, found: Mapping[str, Found], folder: RunFolder
-    ) -> dict[str, Any]:
+    def metrics(self, scores: Scores, found: Mapping[str, Found], folder: AnyRun) -> dict[str, Any]:
         """What `metrics.json` says of the method, of the images that `scores` are of.
 
         Masks and proposals take memory: they are read again from the run's folder, one at a time.
@@ -204,7 +204,7 @@ class Evaluation:
             ],
         }
 
-    def _proposals(self, scored: Mapping[str, Found], folder: RunFolder) -> dict[str, Any]:
+    def _proposals(self, scored: Mapping[str, Found], folder: AnyRun) -> dict[str, Any]:
         """The recall of the proposals where the run keeps them."""
         if self.plan.method.proposals is None:
             return {}

@@ -4,26 +4,36 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 
 from gradbox.errors import ImageError, UsageError, nearest
-from gradbox.exports import FORMATS, WHOLE_FOLDERS, About, exporters, model_version
-from gradbox.images.batches import WORKERS, Failed, Loaded
-from gradbox.images.pixels import readable
-from gradbox.localization import RGB, Found, Localization, Sample
+from gradbox.exports import FORMATS, WHOLE_FOLDERS
+from gradbox.images.batches import WORKERS
+from gradbox.localization import Found, Localization, Sample
 from gradbox.methods import rebuilt
 from gradbox.progress import Track, silent
-from gradbox.reports.drawing import picture, picture_file, save_picture
+from gradbox.results.failures import KEPT, Failures
 from gradbox.results.heatmaps import MapStore, create_maps
 from gradbox.results.inputs import Input
-from gradbox.results.predictions import to_line
+from gradbox.results.opening import AnyRun
+from gradbox.results.parquet import has_pyarrow
 from gradbox.results.run_folder import RunFolder
+from gradbox.results.sharded import SHARD, ShardedRun
 from gradbox.runs.batch_size import Asked, BatchSize
+from gradbox.runs.engines import Engine, Local
+from gradbox.runs.exporting import export
 from gradbox.runs.plan import Plan, chunks
+from gradbox.runs.sharding import run_shards
+from gradbox.runs.shards import How
+from gradbox.runs.writing import Writer
+from gradbox.stores import open_store
 
+MANY = 50_000
+"""Images from which on a run is one in shards where nobody says."""
 TRUSTED = 0.3
 """The probability of an IoU above 0.5 from which on a box is worth a look."""
 
@@ -39,7 +49,8 @@ class Running:
     all images with those of an earlier call, not only of those whose size or time differs; `retry`
     also tries again what failed for another reason than reading; `formats` are names of
     `exports.FORMATS`, of which `masks` makes masks, too; `asked` is what `run.json` keeps of the
-    command that was typed, for `gradbox again`.
+    command that was typed, for `gradbox again`. `shard` is how many images a shard has, None where
+    nobody says: a run of more than `MANY` images is one in shards then; `engine` makes the shards.
     """
 
     batch_size: Asked = 16
@@ -52,6 +63,8 @@ class Running:
     save_maps: Path | None = None
     formats: tuple[str, ...] = ()
     asked: Mapping[str, Any] | None = None
+    shard: int | None = None
+    engine: Engine = field(default_factory=Local)
     track: Track = silent
 
     def __post_init__(self) -> None:
@@ -67,7 +80,7 @@ class Running:
 class Job:
     """One plan on its way into a folder, and maybe its heat maps into another."""
 
-    folder: RunFolder
+    folder: AnyRun
     plan: Plan
     save_maps: Path | None = None
 
@@ -76,14 +89,16 @@ class Job:
 class Report:
     """What a job did: its images, those that failed with the reason, those gone, the scores.
 
-    Gone are images that an earlier call had: their lines are kept, nothing else is made of them.
+    Gone are images that an earlier call had: their lines are kept, nothing else is made of them;
+    `gone` has the first of them, as `failures` has.
     `classes` has the number of boxes and their mean score of each class, most boxes first.
     `n_untrusted` counts the images that are `untrusted`, None where scores are no probabilities.
     """
 
     folder: Path
     n_images: int
-    failures: Mapping[str, str]
+    failures: Failures
+    n_gone: int = 0
     gone: tuple[str, ...] = ()
     classes: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     n_untrusted: int | None = None
@@ -91,21 +106,69 @@ class Report:
 
 
 def run(
-    jobs: Sequence[Job], running: Running, *, with_truth: bool = False
+    jobs: Sequence[Job],
+    running: Running,
+    *,
+    with_truth: bool = False,
+    dataset: str | None = None,
 ) -> list[dict[str, float]]:
     """Run what is not yet in the folders of several jobs over the same images, see `chunks`.
 
-    `with_truth` draws the true boxes into the pictures.
+    `with_truth` draws the true boxes into the pictures. `dataset` is the text of the data set, for
+    workers in other processes.
 
     Returns:
         The seconds of the method and the number of images run, of each job.
     """
+    folders = [job.folder for job in jobs]
+    sharded = [one for one in folders if isinstance(one, ShardedRun)]
+    if not sharded:
+        return _run_lines(jobs, running, with_truth=with_truth)
+    return run_shards(
+        [job.plan for job in jobs],
+        sharded,
+        running.engine,
+        How(
+            batch_size=running.batch_size,
+            workers=running.workers,
+            masks=running.masks,
+            pictures=running.pictures,
+            with_truth=with_truth,
+            maps=tuple(job.save_maps for job in jobs),
+        ),
+        verify=running.verify,
+        retry=running.retry,
+        dataset=dataset,
+        track=running.track,
+    )
+
+
+def _run_lines(
+    jobs: Sequence[Job], running: Running, *, with_truth: bool
+) -> list[dict[str, float]]:
+    """Run what runs of lines lack, in this process.
+
+    Raises:
+        UsageError: an engine that makes shards only.
+    """
+    if running.engine.needs_shards:
+        raise UsageError(
+            f"{jobs[0].folder.path} holds a run without shards, which one process makes: leave "
+            "out --processes and --engine, or give another --out"
+        )
+    if running.engine.threads is not None:
+        torch.set_num_threads(running.engine.threads)
     samples = list(jobs[0].plan.samples)
     seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in jobs]
     size = BatchSize(running.batch_size, jobs[0].plan.classifier.device.type)
     with ExitStack() as stack:
-        writers = [_Writer(job, stack.enter_context(_store(job)), running) for job in jobs]
-        lacking = [writer.lacking(samples) for writer in writers]
+        writers = [
+            _writer(job, stack.enter_context(_store(job)), running, with_truth) for job in jobs
+        ]
+        lacking = [
+            _lacking(job, writer, samples, running)
+            for job, writer in zip(jobs, writers, strict=True)
+        ]
         open_jobs = [i for i, images in enumerate(lacking) if images]
         todo = [s for s in samples if any(s.image_id in lacking[i] for i in open_jobs)]
         groups = chunks(
@@ -117,7 +180,7 @@ def run(
         )
         for chunk in running.track(groups, len(todo), "localizing") if todo else ():
             for i, found, took in zip(open_jobs, chunk.found, chunk.seconds, strict=True):
-                writers[i].write(chunk.loaded, found, with_truth=with_truth)
+                writers[i].write(chunk.loaded, found)
                 seconds[i]["method"] += took
                 seconds[i]["images"] += len(chunk)
     for i in open_jobs:
@@ -125,35 +188,29 @@ def run(
     return seconds
 
 
-def finish(folder: RunFolder, plan: Plan, running: Running, seconds: Mapping[str, float]) -> None:
-    """Write the other formats, and gather the results of the folder.
+def finish(folder: AnyRun, plan: Plan, running: Running, seconds: Mapping[str, float]) -> None:
+    """Gather the results of the folder, and write the other formats.
 
     Where no image was run, the seconds and the batch of the earlier call are kept.
     """
     known = folder.facts
     files = set(known.get("files", []))
-    proposing = plan.method.proposals is not None
-    about = _about(folder, plan)
-    for write in exporters(running.formats, proposals=proposing):
-        results = folder.results(masks=True, proposals=proposing)
-        good = (one for _, one in results if isinstance(one, Localization))
-        written = write(good, about, folder.path)
-        files |= {path.relative_to(folder.path).as_posix() for path in _made(written)}
     took = seconds if seconds["images"] else known.get("seconds", seconds)
     kept = {} if seconds["images"] or "batch" not in known else {"batch": known["batch"]}
     maps = {} if running.save_maps is None else {"maps": os.path.abspath(running.save_maps)}
-    folder.finish(seconds=took, files=sorted(files), asked=running.asked, **kept, **maps)
-
-
-def _about(folder: RunFolder, plan: Plan) -> About:
     preprocessing = plan.classifier.preprocessing
-    return About(
-        names=plan.classifier.class_name,
-        model_version=model_version(plan.about),
-        source_of={sample.image_id: sample.source for sample in folder.samples}.__getitem__,
-        reading=preprocessing.reading,
-        channels=preprocessing.channels,
-    )
+    if running.formats:
+        with folder.writing() as path:
+            for written in export(
+                folder,
+                running.formats,
+                path,
+                names=plan.classifier.class_name,
+                reading=preprocessing.reading,
+                channels=preprocessing.channels,
+            ):
+                files |= {one.relative_to(path).as_posix() for one in _made(written)}
+    folder.finish(seconds=took, files=sorted(files), asked=running.asked, **kept, **maps)
 
 
 def _made(written: Path) -> list[Path]:
@@ -163,114 +220,84 @@ def _made(written: Path) -> list[Path]:
     return [child for child in written.iterdir() if child.name != "images"]
 
 
+def usual_shard(samples: Iterable[Sample], out: Path, running: Running) -> int | None:
+    """How many images a shard has where nobody says; None is a run of lines."""
+    if running.engine.needs_shards or not open_store(out).is_local:
+        return SHARD
+    many = sum(1 for _ in islice(samples, MANY + 1)) > MANY
+    return SHARD if many and has_pyarrow() else None
+
+
 def untrusted(found: Localization) -> bool:
     """Whether no box can be trusted: all probabilities are below `TRUSTED`, or there is no box."""
     return max(found.scores, default=0.0) < TRUSTED
 
 
 def report_of(
-    folder: RunFolder, out: Path, results: Iterable[tuple[str, Found]], *, is_calibrated: bool
+    folder: AnyRun, out: Path, results: Iterable[tuple[str, Found]], *, is_calibrated: bool
 ) -> Report:
     """What a finished job did, from its results; scores may be probabilities."""
-    failures: dict[str, str] = {}
-    n_untrusted = 0
+    failures = Failures()
+    n_images = n_untrusted = n_gone = 0
     sums: dict[str, tuple[int, float]] = {}
     for image_id, found in results:
+        n_images += 1
         if isinstance(found, ImageError):
-            failures[image_id] = str(found)
+            failures.add(image_id, str(found))
             continue
         n_untrusted += untrusted(found)
         for name, score in zip(found.names, found.scores, strict=True):
             count, total = sums.get(name or "object", (0, 0.0))
             sums[name or "object"] = count + 1, total + score
     by_count = sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))
+    gone: list[str] = []
+    for n_gone, image_id in enumerate(folder.gone, start=1):
+        gone += [image_id] if n_gone <= KEPT else []
     return Report(
         folder=out,
-        n_images=len(folder.samples),
+        n_images=n_images,
         failures=failures,
-        gone=tuple(folder.gone),
+        n_gone=n_gone,
+        gone=tuple(gone),
         classes={name: (count, total / count) for name, (count, total) in by_count},
         n_untrusted=n_untrusted if is_calibrated else None,
     )
 
 
-def draw(loaded: Loaded, found: Localization, *, with_truth: bool) -> RGB:
-    """The picture of one result, whose original was kept; `with_truth` draws the true boxes too."""
-    assert loaded.original is not None
-    return picture(
-        readable(loaded.original),
-        found,
-        frame=loaded.frame,
-        truth=loaded.sample.boxes if with_truth else np.zeros((0, 4)),
+def _writer(job: Job, maps: MapStore | None, running: Running, with_truth: bool) -> Writer:
+    plan = job.plan
+    assert isinstance(job.folder, RunFolder)
+    return Writer(
+        sink=job.folder,
+        inputs={s.image_id: Input.now(s, plan.labels_of(s)) for s in plan.samples},
+        maps=maps,
+        masks=running.masks,
+        pictures=running.pictures,
+        with_truth=with_truth,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Writer:
-    """Writes what one job finds, and knows what it lacks."""
+def _lacking(job: Job, writer: Writer, samples: Sequence[Sample], running: Running) -> set[str]:
+    """The images that still have to run: line, map or picture is missing or out of date."""
+    folder, inputs = job.folder, writer.inputs
+    assert isinstance(folder, RunFolder)
+    if running.pictures and (folder.path / "pictures").is_file():
+        raise UsageError(f"{folder.path / 'pictures'} is a file: pictures need a folder there")
+    folder.check(samples, inputs, verify=running.verify, retry=running.retry)
 
-    job: Job
-    store: MapStore | None
-    running: Running
-    inputs: dict[str, Input] = field(default_factory=dict)
-
-    @property
-    def needs_details(self) -> bool:
-        return self.running.pictures or self.running.masks or self.store is not None
-
-    def lacking(self, samples: Sequence[Sample]) -> set[str]:
-        """The images that still have to run: line, map or picture is missing or out of date."""
-        plan, folder = self.job.plan, self.job.folder
-        if self.running.pictures and (folder.path / "pictures").is_file():
-            raise UsageError(f"{folder.path / 'pictures'} is a file: pictures need a folder there")
-        self.inputs.update({s.image_id: Input.now(s, plan.labels_of(s)) for s in samples})
-        folder.check(samples, self.inputs, verify=self.running.verify, retry=self.running.retry)
-        return {sample.image_id for sample in samples if self._lacks(sample)}
-
-    def _lacks(self, sample: Sample) -> bool:
-        image_id, verify = sample.image_id, self.running.verify
-        if not self.job.folder.has(image_id):
+    def lacks(sample: Sample) -> bool:
+        image_id = sample.image_id
+        if not folder.has(image_id):
             return True
-        needed = self.inputs[image_id]
-        if self.store is not None and not self.store.has(sample, needed, verify=verify):
+        maps, needed = writer.maps, inputs[image_id]
+        if maps is not None and not maps.has(sample, needed, verify=running.verify):
             return True
-        return self.running.pictures and not self._picture(image_id).exists()
+        return running.pictures and not writer.picture_of(image_id).exists()
 
-    def write(
-        self, loaded: Sequence[Loaded | Failed], found: Sequence[Found], *, with_truth: bool
-    ) -> None:
-        """Write what was found in one batch: maps and pictures, then the lines that are not there.
-
-        A line that is there holds, whatever came of looking at its image once more.
-        """
-        lines, maps = [], []
-        for one, result in zip(loaded, found, strict=True):
-            image_id = one.sample.image_id
-            digest = one.sha256 if isinstance(one, Loaded) else None
-            needed = self.inputs[image_id].hashed(one.sample, digest)
-            if isinstance(one, Loaded) and isinstance(result, Localization):
-                if result.heatmap is not None and self.store is not None:
-                    maps.append((image_id, needed, result.heatmap))
-                if self.running.pictures:
-                    save_picture(self._picture(image_id), draw(one, result, with_truth=with_truth))
-            if not self.job.folder.has(image_id):
-                lines.append((needed, to_line(image_id, result, masks=self.running.masks)))
-        if self.store is not None:
-            self.store.put(maps)
-        self.job.folder.append(lines)
-
-    def _picture(self, image_id: str) -> Path:
-        return picture_file(self.job.folder.path / "pictures", image_id)
+    return {sample.image_id for sample in samples if lacks(sample)}
 
 
 def _store(job: Job) -> AbstractContextManager[MapStore | None]:
     if job.save_maps is None:
         return nullcontext()
-    about = {key: job.plan.about[key] for key in ("method", "model", "weights_hash", "layer")}
-    selection = job.plan.selection
-    asked = {
-        "labels": list(job.plan.labels),
-        "top": selection.top,
-        "near_top": selection.near_top,
-    }
-    return create_maps(job.save_maps, {**about, **asked}, rebuilt=rebuilt)
+    return create_maps(job.save_maps, job.plan.maps_about, rebuilt=rebuilt)

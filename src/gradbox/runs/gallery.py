@@ -7,8 +7,8 @@ from gradbox.images.batches import WORKERS, Failed
 from gradbox.localization import Localization
 from gradbox.reports.report import Case
 from gradbox.runs.evaluation import Evaluation
-from gradbox.runs.execution import draw
 from gradbox.runs.plan import chunks
+from gradbox.runs.writing import draw
 from gradbox.scores.boxes import Scores
 
 

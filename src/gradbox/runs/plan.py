@@ -69,6 +69,17 @@ class Plan:
             "min_score": self.min_score,
         }
 
+    @property
+    def maps_about(self) -> dict[str, Any]:
+        """What a store of its heat maps says of them."""
+        known = self.about
+        return {
+            **{key: known[key] for key in ("method", "model", "weights_hash", "layer")},
+            "labels": list(self.labels),
+            "top": self.selection.top,
+            "near_top": self.selection.near_top,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Chunk:

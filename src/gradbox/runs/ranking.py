@@ -12,7 +12,7 @@ from gradbox.files import write_json
 from gradbox.localization import Found
 from gradbox.progress import Track, silent
 from gradbox.results.heatmaps import HEADER, open_maps
-from gradbox.results.run_folder import RunFolder
+from gradbox.results.opening import AnyRun
 from gradbox.runs.evaluation import Evaluation
 from gradbox.scores.baselines import score_constant
 from gradbox.scores.bootstrap import mcnemar, paired_difference
@@ -41,7 +41,7 @@ class Run:
 
     name: str
     evaluation: Evaluation
-    folder: RunFolder
+    folder: AnyRun
     maps: Path | None
 
 
@@ -103,7 +103,8 @@ def rank(runs: Sequence[Run], track: Track = silent) -> Ranking:
         replace(one, metrics={**one.metrics, **_against(first, one.scores)}) for one in rows
     ]
     for row in compared:
-        write_json(row.run.folder.path / "metrics.json", row.metrics)
+        with row.run.folder.writing() as path:
+            write_json(path / "metrics.json", row.metrics)
     rows = sorted(compared, key=_merit, reverse=True)
     return Ranking(rows=rows, context=context, failures=failures)
 
@@ -129,7 +130,7 @@ def _row(run: Run, found: Mapping[str, Found], kept: Mapping[str, Found]) -> Row
 def _context(first: Row, found: Mapping[str, Found]) -> dict[str, Any]:
     """The constant boxes with their differences to the first run, and the data's oddities."""
     evaluation = first.run.evaluation
-    context = evaluation.context(found, first.run.folder.hashes)
+    context = evaluation.context(found, dict(first.run.folder.digests()))
     for name, row in context["baselines"].items():
         shares = (row["share_of_height"], row["share_of_width"])
         constant = score_constant(evaluation.units, found, shares)

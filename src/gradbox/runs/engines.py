@@ -1,0 +1,143 @@
+"""Who makes the shards of a run: this process, several of this machine, or a cluster."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+
+from gradbox.errors import UsageError
+from gradbox.images.batches import cores
+from gradbox.runs.shards import Made, Step, Task, Todo, Worker
+
+SMALL = 5_000_000
+"""Parameters up to which a network is small: several processes are faster than its threads."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Makes shards, in any order and anywhere."""
+
+    @property
+    def threads(self) -> int | None:
+        """The threads of each worker, None for those of the call that began the run, or of this."""
+        ...
+
+    @property
+    def needs_shards(self) -> bool:
+        """Whether it can make nothing but shards."""
+        ...
+
+    def sized(self, parameters: int, shards: int) -> "Engine":
+        """The engine for a network of so many parameters and so many shards."""
+        ...
+
+    def steps(
+        self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
+    ) -> Iterator[Step]:
+        """What is done, as it is done; each shard comes once, made or with its error.
+
+        Args:
+            todo: the shards.
+            here: makes a worker of this process.
+            task: what a worker elsewhere needs.
+
+        Raises:
+            UsageError: no worker can be had.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """This machine: `processes` that build the classifier each, or this one where it is 1.
+
+    With "auto" a network of up to `SMALL` parameters on a CPU has a process for each core, where
+    there are as many shards; others have this process, and its threads.
+    """
+
+    processes: int | Literal["auto"] = 1
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("processes", self.processes), ("threads", self.threads)):
+            if isinstance(value, int) and value < 1:
+                raise UsageError(f"{name}={value}: 1 or more")
+
+    @property
+    def needs_shards(self) -> bool:
+        """See `Engine`."""
+        return self.processes != 1
+
+    def sized(self, parameters: int, shards: int) -> "Local":
+        """See `Engine`."""
+        processes = self.processes
+        if processes == "auto":
+            processes = cores() if parameters <= SMALL and shards >= cores() else 1
+        threads = self.threads
+        if threads is None and processes > 1:
+            threads = max(1, cores() // processes)
+        return Local(processes=processes, threads=threads)
+
+    def steps(
+        self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
+    ) -> Iterator[Step]:
+        """See `Engine`."""
+        if self.processes == 1 or len(todo) < 2:
+            worker = here()
+            for one in todo:
+                yield from worker.steps(one)
+            return
+        assert isinstance(self.processes, int)
+        context = multiprocessing.get_context("spawn")
+        count = min(self.processes, len(todo))
+        with ProcessPoolExecutor(count, context, _begin, (task(),)) as pool:
+            try:
+                yield from _as_done(pool, todo)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _as_done(pool: ProcessPoolExecutor, todo: Sequence[Todo]) -> Iterator[Step]:
+    """The steps of a pool as they come; a process that died leaves the rest to the next call."""
+    running: set[Future[Step]] = {pool.submit(_make, one) for one in todo}
+    while running:
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            try:
+                yield future.result()
+            except BrokenProcessPool as error:
+                raise UsageError(
+                    "a process of --processes ended of itself, or could not start (out of "
+                    "memory?): what was made is kept, the same call goes on; give fewer"
+                ) from error
+
+
+_worker: Worker | None = None
+_refused: UsageError | None = None
+
+
+def _begin(task: Task) -> None:
+    global _worker, _refused  # one worker a process
+    torch.set_num_interop_threads(1)
+    try:
+        _worker = Worker.of(task)
+    except UsageError as error:
+        _refused = error
+
+
+def _make(todo: Todo) -> Step:
+    if _worker is None:
+        return Step(0, Made(number=todo.number, error=str(_refused)))
+    return make(_worker, todo)
+
+
+def make(worker: Worker, todo: Todo) -> Step:
+    """A shard, or in one line why it could not be made here."""
+    try:
+        return worker.make(todo)
+    except (OSError, UsageError) as error:
+        return Step(0, Made(number=todo.number, error=str(error)))

@@ -1,0 +1,136 @@
+"""`--engine ray`: shards made by the workers of a Ray cluster, which only says who makes which."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from gradbox.errors import UsageError
+from gradbox.runs.engines import make
+from gradbox.runs.shards import Made, Step, Task, Todo, Worker
+
+_LISTENS = (
+    "Ray listens on all interfaces of this machine, and asks the clouds' metadata addresses "
+    "whether it runs in one: say --allow-listen for a cluster of its own here, or --address to "
+    "join one"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ray:
+    """A cluster: the one at `address`, or with `allow_listen` one that is started here.
+
+    Up to `workers` work at a time, as many as there is room for without a number; each has
+    `threads` cores, and a GPU where the classifier is on one.
+    """
+
+    address: str | None = None
+    allow_listen: bool = False
+    workers: int | None = None
+    threads: int | None = 1
+
+    def __post_init__(self) -> None:
+        if find_spec("ray") is None:
+            raise UsageError("--engine ray needs Ray: pip install 'gradbox[ray]'")
+        if self.address is None and "RAY_ADDRESS" not in os.environ and not self.allow_listen:
+            raise UsageError(_LISTENS)
+
+    @property
+    def needs_shards(self) -> bool:
+        """See `Engine`."""
+        return True
+
+    def sized(self, parameters: int, shards: int) -> "Ray":
+        """See `Engine`: a cluster has its own size."""
+        return self
+
+    def steps(
+        self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
+    ) -> Iterator[Step]:
+        """See `Engine`."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        import ray
+
+        was_there = ray.is_initialized()
+        if not was_there:
+            self._join()
+        try:
+            yield from self._made(todo, task())
+        finally:
+            if not was_there:
+                ray.shutdown()
+
+    def _join(self) -> None:
+        import ray
+
+        try:
+            ray.init(
+                address=self.address,
+                include_dashboard=None if self.address else False,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+        except Exception as error:  # of many kinds: what is wrong with an address, or a start
+            said = str(error).strip().splitlines() or [repr(error)]
+            where = self.address or os.environ.get("RAY_ADDRESS", "this machine")
+            raise UsageError(f"no Ray cluster at {where}: {said[0]}") from error
+
+    def _made(self, todo: Sequence[Todo], task: Task) -> Iterator[Step]:
+        import ray
+        from ray.data import ActorPoolStrategy, DataContext
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        DataContext.get_current().enable_progress_bars = False
+        on_gpu = task.basis["device"] == "cuda"
+        rows = [{"shard": one.number, "jobs": list(one.jobs)} for one in todo]
+        made = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            _RayWorker,
+            fn_constructor_args=(task,),
+            batch_size=1,
+            compute=ActorPoolStrategy(
+                min_size=1, max_size=min(self.workers or len(rows), len(rows))
+            ),
+            num_cpus=task.basis["threads"],
+            num_gpus=1 if on_gpu else 0,
+        )
+        try:
+            for row in made.iter_rows():
+                yield _step(row)
+        except ray.exceptions.RayError as error:
+            said = str(error).strip().splitlines()
+            raise UsageError(
+                f"the Ray cluster is gone ({said[-1] if said else error!r}): what was made is "
+                "kept, and the same call goes on"
+            ) from error
+
+
+class _RayWorker:
+    """An actor; nothing that is wrong with a shard, or with the machine, is an exception of it."""
+
+    def __init__(self, task: Task) -> None:
+        self._worker: Worker | None = None
+        self._refused = ""
+        try:
+            self._worker = Worker.of(task)
+        except (OSError, UsageError) as error:
+            self._refused = str(error)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        todo = Todo(int(batch["shard"][0]), tuple(int(job) for job in batch["jobs"][0]))
+        if self._worker is None:
+            step = Step(0, Made(number=todo.number, error=self._refused))
+        else:
+            step = make(self._worker, todo)
+        assert step.made is not None
+        fields = asdict(step.made)
+        seconds = [fields.pop("seconds")]
+        return {"seconds": seconds, **{name: [value] for name, value in fields.items()}}
+
+
+def _step(row: dict[str, Any]) -> Step:
+    seconds = {int(job): took for job, took in (row["seconds"] or {}).items() if took is not None}
+    return Step(row["images"], Made(**{**row, "seconds": seconds}))

@@ -1,0 +1,133 @@
+"""Running plans into runs in shards, by whichever engine."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from gradbox.errors import GradboxWarning, UsageError
+from gradbox.progress import Track
+from gradbox.results.sharded import ShardedRun
+from gradbox.runs.engines import Engine
+from gradbox.runs.plan import Plan
+from gradbox.runs.shards import How, Recipe, Task, Todo, Worker, basis_of, differences
+
+
+def run_shards(
+    plans: Sequence[Plan],
+    runs: Sequence[ShardedRun],
+    engine: Engine,
+    how: How,
+    *,
+    verify: bool,
+    retry: bool,
+    dataset: str | None,
+    track: Track,
+) -> list[dict[str, float]]:
+    """Make the shards that the runs lack.
+
+    Returns:
+        The seconds of the method and the number of images run, of each plan.
+
+    Raises:
+        UsageError: some shard could not be made; what was made is kept.
+    """
+    for plan, run in zip(plans, runs, strict=True):
+        run.samples = plan.samples if isinstance(plan.samples, Sequence) else ()
+        run.check(plan.samples, plan.labels_of, verify=verify, retry=retry)
+    todo = _todo(runs)
+    seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in runs]
+    if not todo:
+        return seconds
+    classifier = plans[0].classifier
+    engine = engine.sized(sum(one.numel() for one in classifier.module.parameters()), len(todo))
+    threads = engine.threads or runs[0].facts.get("basis", {}).get("threads")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    basis = basis_of(classifier, how.batch_size)
+    for run in runs:
+        _begin(run, basis)
+
+    def task() -> Task:
+        return Task(
+            classifier=_loading(plans[0]),
+            preprocessing=classifier.preprocessing,
+            recipes=[Recipe.of(plan) for plan in plans],
+            places=[run.store.url for run in runs],
+            dataset=dataset,
+            basis=basis,
+            how=how,
+        )
+
+    count = sum(runs[one.jobs[0]].listing.count(one.number) for one in todo)
+    errors: dict[int, str] = {}
+    steps = engine.steps(todo, lambda: Worker(plans, runs, how), task)
+    for step in track(steps, count, "localizing"):
+        if step.made is None:
+            continue
+        if step.made.error is not None:
+            errors[step.made.number] = step.made.error
+        for i, took in step.made.seconds.items():
+            seconds[i]["method"] += took
+            seconds[i]["images"] += step.made.images
+    if errors:
+        number = min(errors)
+        raise UsageError(
+            f"{len(errors)} of {len(todo)} shards could not be made, {number} since "
+            f"{errors[number]}; what was made is kept, and the same call makes the rest"
+        )
+    return seconds
+
+
+def _todo(runs: Sequence[ShardedRun]) -> list[Todo]:
+    """The shards that are lacking, each with the runs that lack it."""
+    of_shard: dict[int, list[int]] = {}
+    for job, run in enumerate(runs):
+        for number in run.lacking():
+            of_shard.setdefault(number, []).append(job)
+    return [Todo(number, tuple(jobs)) for number, jobs in sorted(of_shard.items())]
+
+
+def _begin(run: ShardedRun, basis: dict[str, Any]) -> None:
+    """Let `run.json` say what equal bytes rest on, and where parts were made otherwise before."""
+    known = run.facts
+    changed = list(known.get("mixed", ()))
+    if "basis" in known and run.numbers:
+        changed += differences(known["basis"], basis)
+    if changed:
+        warnings.warn(
+            f"{run.store.url}: parts may differ in their last digits from those of one run "
+            f"({'; '.join(changed)})",
+            GradboxWarning,
+            stacklevel=3,
+        )
+    why = [*changed, *_unsure(basis)]
+    run.note({"basis": basis, "mixed": changed, "same_numbers": not why, "why_not": why})
+    run.save()
+
+
+def _unsure(basis: dict[str, Any]) -> list[str]:
+    """Why another run of the call may have other last digits."""
+    found = []
+    if basis["device"] != "cpu":
+        found.append(f"device {basis['device']}: its sums have no fixed order")
+    if basis["batch_size"] == "auto":
+        found.append("batch_size auto: batches depend on time")
+    return found
+
+
+def _loading(plan: Plan) -> dict[str, Any]:
+    """How a worker elsewhere loads the classifier."""
+    given = plan.classifier.loading
+    if given is None:
+        raise UsageError(
+            f"{plan.classifier.name} was made in Python, and a process elsewhere builds it from "
+            "its text: take it from load_classifier, or stay in this process"
+        )
+    if not plan.method.is_comparable:
+        raise UsageError(
+            f"{plan.method.text} is an object that a process elsewhere cannot build: give a "
+            "dataclass, or stay in this process"
+        )
+    return dict(given)
