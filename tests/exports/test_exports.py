@@ -341,7 +341,7 @@ SCORED = {
 }
 
 
-@pytest.mark.parametrize("name", set(FORMATS) - {"masks"})
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"masks"}))
 def test_every_box_of_an_image_is_written_with_its_score(name, tmp_path):
     # Matrix over the registry: two boxes of one class and one without, the main one first; CVAT,
     # VOC and YOLO have no place for a score.

@@ -17,10 +17,10 @@ import pytest
 
 from gradbox.errors import ImageError, UsageError
 from gradbox.localization import Found, Localization, Region, Sample
-from gradbox.results import place
+from gradbox.results import place as places
 from gradbox.results.inputs import Input
-from gradbox.results.predictions import from_line, read_predictions, to_line
 from gradbox.results.opening import open_run
+from gradbox.results.predictions import from_line, read_predictions, to_line
 from gradbox.results.run_folder import RunFolder
 
 
@@ -246,7 +246,7 @@ def test_a_kill_while_the_new_run_takes_its_place_is_made_good(
         open_run(tmp_path, {"box": "whole"}, {}, overwrite=True) as folder,
     ):
         written(folder, ["b.png"])
-        patched.setattr(place, "_remove", counted(place._remove))
+        patched.setattr(places, "_remove", counted(places._remove))
         patched.setattr(Path, "rename", counted(Path.rename))
     with open_run(tmp_path, {"box": "whole"}, {}, overwrite=False) as folder:
         assert folder.has("b.png")

@@ -10,9 +10,10 @@ from typing import Any
 from gradbox.errors import UsageError
 from gradbox.localization import Found
 from gradbox.results.entries import INPUTS, PREDICTIONS
+from gradbox.results.facts import RUN
 from gradbox.results.predictions import read_predictions
-
-RUN = "run.json"
+from gradbox.results.sharded import ShardedRun
+from gradbox.stores import open_store
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +31,16 @@ def read_run(path: Path, *, masks: bool = False) -> Iterator[Seen]:
     Raises:
         UsageError: there is no finished run, or it is damaged.
     """
+    facts = run_facts(path)
+    if "shard" in facts:
+        for sample, found in ShardedRun(open_store(path), facts, facts["shard"]).pairs(masks=masks):
+            source = sample.source if isinstance(sample.source, (str, Path)) else None
+            yield Seen(
+                image_id=sample.image_id,
+                source=None if source is None else str(source),
+                found=found,
+            )
+        return
     try:
         with (path / PREDICTIONS).open("rb"):
             pass
