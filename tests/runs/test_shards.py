@@ -18,7 +18,7 @@ from gradbox.errors import GradboxWarning
 from gradbox.images.find import find_images
 from gradbox.localization import Localization
 from gradbox.models.load import load_classifier
-from gradbox.results.opening import read_run
+from gradbox.results.finished import open_finished
 from gradbox.results.parquet import DamagedError, decode, encode
 from gradbox.results.sharded import ShardedRun
 from gradbox.runs.engines import Local
@@ -60,7 +60,7 @@ def parts(out: Path) -> dict[str, bytes]:
 
 
 def run(out: Path) -> ShardedRun:
-    found = read_run(out)
+    found = open_finished(out)
     assert isinstance(found, ShardedRun)
     return found
 

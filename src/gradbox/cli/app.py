@@ -12,6 +12,7 @@ from gradbox.cli.console import say
 from gradbox.cli.demo import demo
 from gradbox.cli.doctor import doctor
 from gradbox.cli.evaluate import evaluate
+from gradbox.cli.export import export
 from gradbox.cli.fit import fit
 from gradbox.cli.foreground import foreground
 from gradbox.cli.labels import labels
@@ -51,7 +52,22 @@ def _common(
 
 
 _COMMANDS = (
-    *(locate, view, again, maps, evaluate, compare, fit, list_, bench, train, scenes, demo, labels),
+    *(
+        locate,
+        export,
+        view,
+        again,
+        maps,
+        evaluate,
+        compare,
+        fit,
+        list_,
+        bench,
+        train,
+        scenes,
+        demo,
+        labels,
+    ),
 )
 for command in _COMMANDS:
     app.command(name=command.__name__.strip("_"))(command)

@@ -29,7 +29,7 @@ def demo(
     from gradbox.cli.preview import table
     from gradbox.demo.photographs import NAMED, show_photographs
     from gradbox.demo.scenes import COUNT, FULL_COUNT, show_scenes
-    from gradbox.results.opening import read_run
+    from gradbox.results.finished import read_run
 
     running = opt.RunOptions(overwrite=True).running()
     to_open = []
@@ -40,7 +40,7 @@ def demo(
         warn(f"left out: {error}")
     else:
         reports = [r for r in (photographs.recognized, photographs.named) if r is not None]
-        found = [one for r in reports for one in read_run(r.folder).results()]
+        found = [(one.image_id, one.found) for r in reports for one in read_run(r.folder)]
         show = table([image_id for image_id, _ in found])
         for image_id, localization in found:
             show(image_id, localization)

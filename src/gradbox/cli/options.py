@@ -270,13 +270,9 @@ class FormatOptions(PictureOptions):
 
     def running(self, **more: Any) -> Any:
         """How to run, with formats, too."""
-        from gradbox.exports import FORMATS
+        from gradbox.runs.exporting import to_formats
 
-        names = tuple(name for name in self.formats.split(",") if name not in ("", "jsonl"))
-        running = super().running(formats=names, **more)
-        for name in names:
-            FORMATS.get(name)  # what a file of the user's names is loaded now, not after the run
-        return running
+        return super().running(formats=to_formats(self.formats), **more)
 
 
 def _check_folder(option: str, path: Path) -> None:

@@ -1,19 +1,63 @@
 """A finished run as others read it: what was found in each image, and where that image is."""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from gradbox.errors import UsageError
-from gradbox.localization import Found
+from gradbox.localization import Found, Sample
 from gradbox.results.entries import INPUTS, PREDICTIONS
-from gradbox.results.facts import RUN
+from gradbox.results.facts import RUN, read_facts
+from gradbox.results.parquet import require_pyarrow
 from gradbox.results.predictions import read_predictions
 from gradbox.results.sharded import ShardedRun
-from gradbox.stores import open_store
+from gradbox.stores import is_url, open_store
+
+
+@runtime_checkable
+class Finished(Protocol):
+    """A run that can be read, image by image, again and again."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What `run.json` says."""
+        ...
+
+    def pairs(
+        self, *, masks: bool = False, proposals: bool = False
+    ) -> Iterator[tuple[Sample, Found]]:
+        """The images of the run, and what was found in each."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """A finished run of lines, read line by line; those of images that are gone are left out."""
+
+    path: Path
+    facts: Mapping[str, Any]
+
+    def pairs(
+        self, *, masks: bool = False, proposals: bool = False
+    ) -> Iterator[tuple[Sample, Found]]:
+        """See `Finished`; an image that is no file, or of version 0.1, has its id as its source.
+
+        Raises:
+            UsageError: a line is damaged.
+        """
+        try:
+            results = read_predictions(self.path / PREDICTIONS, masks=masks, proposals=proposals)
+            both = zip(results, _sources(self.path), strict=False)
+            for (image_id, found), source in islice(both, self.facts.get("n_images")):
+                yield Sample(image_id=image_id, source=source or image_id), found
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{self.path / PREDICTIONS} is damaged ({error}): make the same call again"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,57 +69,47 @@ class Seen:
     found: Found
 
 
-def read_run(path: Path, *, masks: bool = False) -> Iterator[Seen]:
+def open_finished(place: Path) -> Finished:
+    """The finished run that is there, in a folder or an object store.
+
+    Raises:
+        UsageError: there is no finished run, or it is damaged.
+    """
+    store = open_store(place)
+    facts = run_facts(place)
+    if "shard" in facts:
+        require_pyarrow()
+        return ShardedRun(store, facts, facts["shard"])
+    if not store.exists(PREDICTIONS):
+        raise UsageError(_no_results(place, facts))
+    return Lines(place, facts)
+
+
+def read_run(place: Path, *, masks: bool = False) -> Iterator[Seen]:
     """The images of a run, one after the other, in its order.
 
     Raises:
         UsageError: there is no finished run, or it is damaged.
     """
-    facts = run_facts(path)
-    if "shard" in facts:
-        for sample, found in ShardedRun(open_store(path), facts, facts["shard"]).pairs(masks=masks):
-            source = sample.source if isinstance(sample.source, (str, Path)) else None
-            yield Seen(
-                image_id=sample.image_id,
-                source=None if source is None else str(source),
-                found=found,
-            )
-        return
-    try:
-        with (path / PREDICTIONS).open("rb"):
-            pass
-    except OSError:
-        raise UsageError(_no_results(path)) from None
-    try:
-        results = read_predictions(path / PREDICTIONS, masks=masks)
-        for (image_id, found), source in zip(results, _sources(path), strict=False):
-            yield Seen(image_id=image_id, source=source, found=found)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path / PREDICTIONS} is damaged ({error}): make the same call again"
-        ) from error
+    for sample, found in open_finished(place).pairs(masks=masks):
+        source = str(sample.source) if isinstance(sample.source, (str, Path)) else None
+        is_known = source is not None and (os.path.isabs(source) or is_url(source))
+        yield Seen(image_id=sample.image_id, source=source if is_known else None, found=found)
 
 
-def run_facts(path: Path) -> dict[str, Any]:
+def run_facts(place: Path) -> dict[str, Any]:
     """What `run.json` says.
 
     Raises:
         UsageError: there is no run, or it is damaged.
     """
-    try:
-        facts = json.loads((path / RUN).read_text("utf-8"))
-        if isinstance(facts["call"], dict):
-            return facts
-        reason = "no call"
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{path} holds no run: give the --out of one") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = repr(error)
-    raise UsageError(f"{path / RUN} is damaged ({reason}): make the same call again")
+    facts = read_facts(open_store(place))
+    if not isinstance(facts.get("call"), dict):
+        raise UsageError(f"{place / RUN} is damaged (no call): make the same call again")
+    return facts
 
 
-def _no_results(path: Path) -> str:
-    facts = run_facts(path)
+def _no_results(path: Path, facts: Mapping[str, Any]) -> str:
     parts = sorted(one.parent.name for one in path.glob(f"*/{RUN}"))
     if facts["call"].get("command") == "compare" and parts:
         return f"{path} holds {len(parts)} runs: give the folder of one, as {path / parts[0]}"

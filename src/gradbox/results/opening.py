@@ -76,22 +76,6 @@ def open_run(
         take_place(path)
 
 
-def read_run(place: Path) -> AnyRun:
-    """The run that is there, to be read.
-
-    Raises:
-        UsageError: there is none, or it is not finished.
-    """
-    store = open_store(place)
-    facts = read_facts(store)
-    if not facts.get("finished"):
-        raise UsageError(f"{store.url} is not finished: make the same call again")
-    if "shard" in facts:
-        require_pyarrow()
-        return ShardedRun(store, facts, facts["shard"])
-    return RunFolder.read(store.path(""), facts)
-
-
 class _Asked:
     """A call, held against the run that is there."""
 

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +50,6 @@ class RunFolder:
         self._entries = dict(final_entries(self.path))
         for lines in self._parts.read():
             self._entries.update(map(entry_of_part, lines))
-
-    @classmethod
-    def read(cls, path: Path, facts: Mapping[str, Any]) -> "RunFolder":
-        """A finished run to be read, its images without those that are gone."""
-        run = cls(path, facts)
-        here = islice(run._entries, facts.get("n_images"))
-        run.samples = [
-            Sample(image_id=image_id, source=run._entries[image_id].input.source or image_id)
-            for image_id in here
-        ]
-        return run
 
     @property
     def predictions(self) -> Path:

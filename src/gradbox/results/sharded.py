@@ -7,11 +7,10 @@ by any number of processes.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradbox.errors import UsageError
@@ -32,7 +31,7 @@ _OF_INPUT = ("bytes", "sha256")
 
 @dataclass(eq=False)
 class ShardedRun:
-    """A run in a store; make it with `open_run`, or read one with `read_run`.
+    """A run in a store; make it with `open_run`, or read one with `open_finished`.
 
     `run` is what `run.json` says, `size` how many images a shard has; `samples` are the images of
     the call, for those that are no files.
@@ -180,17 +179,9 @@ class ShardedRun:
         """Write `run.json` with what is known now."""
         write_facts(self.store, {**self.run, **facts, "finished": True})
 
-    @contextmanager
-    def writing(self) -> Iterator[Path]:
+    def writing(self) -> AbstractContextManager[Path]:
         """A folder on this machine whose files are those of the run when the block ends well."""
-        if self.store.is_local:
-            yield self.path
-            return
-        with TemporaryDirectory(prefix="gradbox-") as name:
-            folder = Path(name)
-            yield folder
-            for file in sorted(one for one in folder.rglob("*") if one.is_file()):
-                self.store.write(file.relative_to(folder).as_posix(), file.read_bytes())
+        return self.store.working_folder()
 
     def _rows(self, number: int, columns: Sequence[str] | None = None) -> list[Row]:
         name = name_of(FOLDER, number)

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from gradbox.errors import ImageError, UsageError, nearest
-from gradbox.exports import FORMATS, WHOLE_FOLDERS
+from gradbox.errors import ImageError, UsageError
+from gradbox.exports import WHOLE_FOLDERS
 from gradbox.images.batches import WORKERS
 from gradbox.localization import Found, Localization, Sample
 from gradbox.methods import rebuilt
@@ -25,7 +25,7 @@ from gradbox.results.run_folder import RunFolder
 from gradbox.results.sharded import SHARD, ShardedRun
 from gradbox.runs.batch_size import Asked, BatchSize
 from gradbox.runs.engines import Engine, Local
-from gradbox.runs.exporting import export
+from gradbox.runs.exporting import LINES, check_format, export
 from gradbox.runs.plan import Plan, chunks
 from gradbox.runs.sharding import run_shards
 from gradbox.runs.shards import How
@@ -69,9 +69,7 @@ class Running:
 
     def __post_init__(self) -> None:
         for name in self.formats:
-            if name not in FORMATS:
-                known = ", ".join(["jsonl", *FORMATS])
-                raise UsageError(f"unknown format {name!r}{nearest(name, FORMATS)}: use {known}")
+            check_format(name)
         if "masks" in self.formats:
             object.__setattr__(self, "masks", True)
 
@@ -199,11 +197,14 @@ def finish(folder: AnyRun, plan: Plan, running: Running, seconds: Mapping[str, f
     kept = {} if seconds["images"] or "batch" not in known else {"batch": known["batch"]}
     maps = {} if running.save_maps is None else {"maps": os.path.abspath(running.save_maps)}
     preprocessing = plan.classifier.preprocessing
-    if running.formats:
+    formats = running.formats
+    if isinstance(folder, RunFolder):  # which has its lines in any case
+        formats = tuple(name for name in formats if name != LINES)
+    if formats:
         with folder.writing() as path:
             for written in export(
                 folder,
-                running.formats,
+                formats,
                 path,
                 names=plan.classifier.class_name,
                 reading=preprocessing.reading,

@@ -3,14 +3,49 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from gradbox.exports import About, exporters, model_version
+from gradbox.errors import UsageError, nearest
+from gradbox.exports import FORMATS, About, exporters, model_version
+from gradbox.files import whole_file
 from gradbox.images.reading import NOTHING_SAID, Reading
 from gradbox.localization import ImageSource, Localization
-from gradbox.results.opening import AnyRun
+from gradbox.results.entries import PREDICTIONS
+from gradbox.results.finished import Finished, Lines
+from gradbox.results.parts import to_bytes
+from gradbox.results.predictions import to_line
+
+LINES = "jsonl"
+"""The format that is no `exports.FORMATS`: the lines of `predictions.jsonl`, those of failed images
+among them."""
+
+
+def to_formats(text: str) -> tuple[str, ...]:
+    """The formats of a text with commas.
+
+    Raises:
+        UsageError: an unknown one.
+    """
+    names = tuple(name for name in text.split(",") if name)
+    for name in names:
+        check_format(name)
+    return names
+
+
+def check_format(name: str) -> None:
+    """Refuse what is no format; a file of the user's that is named is loaded.
+
+    Raises:
+        UsageError: which are known.
+    """
+    if name == LINES:
+        return
+    if name not in FORMATS:
+        known = ", ".join([LINES, *FORMATS])
+        raise UsageError(f"unknown format {name!r}{nearest(name, FORMATS)}: use {known}")
+    FORMATS.get(name)
 
 
 def export(
-    run: AnyRun,
+    run: Finished,
     formats: Sequence[str],
     out: Path,
     *,
@@ -25,12 +60,12 @@ def export(
     """
     facts = run.facts
     proposing = bool(facts["call"].get("proposals"))
-    written = []
-    for write in exporters(formats, proposals=proposing):
+    written = [_write_lines(run, out)] if LINES in formats else []
+    for write in exporters([one for one in formats if one != LINES], proposals=proposing):
         passing = _Passing(run, proposing)
         about = About(
             names=names or passing.name,
-            model_version=model_version(facts["call"], facts["versions"]["gradbox"]),
+            model_version=model_version(facts["call"], facts.get("versions", {}).get("gradbox")),
             source_of=passing.source_of,
             reading=reading,
             channels=channels,
@@ -39,10 +74,20 @@ def export(
     return written
 
 
+def _write_lines(run: Finished, out: Path) -> Path:
+    path = out / PREDICTIONS
+    if isinstance(run, Lines) and path.exists() and path.samefile(run.path / PREDICTIONS):
+        return path
+    with whole_file(path) as partial, partial.open("wb") as stream:
+        for sample, found in run.pairs(masks=True, proposals=True):
+            stream.write(to_bytes(to_line(sample.image_id, found, masks=True)))
+    return path
+
+
 class _Passing:
     """The localizations of a run one after the other, and what is asked of the last one."""
 
-    def __init__(self, run: AnyRun, proposing: bool) -> None:
+    def __init__(self, run: Finished, proposing: bool) -> None:
         self._run = run
         self._proposing = proposing
         self._image_id = ""

@@ -72,7 +72,7 @@ class Ray:
                 address=self.address,
                 include_dashboard=None if self.address else False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
             )
         except Exception as error:  # of many kinds: what is wrong with an address, or a start
             said = str(error).strip().splitlines() or [repr(error)]

@@ -18,6 +18,7 @@ from gradbox.stores.store import Entry, Store, StoreError, is_hidden
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
+_PIECE = 2**23
 _TRIES = 3
 _CONNECT_SECONDS = 3.0
 _RETRY_SECONDS = 15
@@ -69,6 +70,14 @@ class CloudStore(Store):
         with self._told(name):
             stream = self._files.open_output_stream(self._key(name))
             stream.write(data)  # closed only where this went well: closing makes the object
+            stream.close()
+
+    def write_file(self, name: str, path: Path) -> None:
+        """See `Store`."""
+        with self._told(name), path.open("rb") as file:
+            stream = self._files.open_output_stream(self._key(name))
+            while piece := file.read(_PIECE):
+                stream.write(piece)
             stream.close()
 
     def remove(self, name: str) -> None:

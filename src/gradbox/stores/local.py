@@ -1,6 +1,7 @@
 """A folder of this machine."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,11 @@ class LocalStore(Store):
         """See `Store`."""
         with whole_file(self.path(name)) as partial:
             partial.write_bytes(data)
+
+    def write_file(self, name: str, path: Path) -> None:
+        """See `Store`."""
+        with whole_file(self.path(name)) as partial:
+            shutil.copyfile(path, partial)
 
     def remove(self, name: str) -> None:
         """See `Store`."""

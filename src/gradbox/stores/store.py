@@ -2,8 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gradbox.errors import UsageError
 
@@ -65,6 +67,10 @@ class Store(ABC):
         """Write a file, which is there whole or not at all; its folder is made."""
 
     @abstractmethod
+    def write_file(self, name: str, path: Path) -> None:
+        """Write the content of a file of this machine, in pieces; see `write`."""
+
+    @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file; nothing happens where there is none."""
 
@@ -79,6 +85,21 @@ class Store(ABC):
     @abstractmethod
     def path(self, name: str) -> Path:
         """Where a file of a local folder is."""
+
+    @contextmanager
+    def working_folder(self) -> Iterator[Path]:
+        """A folder of this machine whose files are in the store when the block ends well.
+
+        It is the store itself where that is on this machine.
+        """
+        if self.is_local:
+            yield self.path("")
+            return
+        with TemporaryDirectory(prefix="gradbox-") as name:
+            folder = Path(name)
+            yield folder
+            for file in sorted(one for one in folder.rglob("*") if one.is_file()):
+                self.write_file(file.relative_to(folder).as_posix(), file)
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
