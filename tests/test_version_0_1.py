@@ -16,6 +16,7 @@ import pytest
 
 import gradbox
 from gradbox.reports.report import write_report
+from gradbox.results.failures import Failures
 
 OLD = Path(__file__).parent / "data" / "version_0_1"
 
@@ -73,7 +74,7 @@ def test_a_report_is_made_of_metrics_that_lack_what_came_later(tmp_path: Path) -
         runs={known["run"]: known},
         context=known,
         cases=[],
-        failures={},
+        failures=Failures(),
         facts={},
     )
     text = (tmp_path / "report.html").read_text("utf-8")

@@ -239,7 +239,7 @@ def test_formats_of_a_run_in_shards_are_those_of_one_without(
     formats = ("coco", "csv", "openimages", "labelstudio")
     locate(ten, network, tmp_path / "lines", shard=None, formats=formats, masks=True)
     locate(ten, network, tmp_path / "shards", formats=formats, masks=True)
-    for name in ("coco.json", "boxes.csv", "labelstudio.json"):
+    for name in ("coco.json", "boxes.csv", "labelstudio/tasks.json"):
         lines, shards = (tmp_path / one / name for one in ("lines", "shards"))
         assert shards.read_bytes() == lines.read_bytes()
 

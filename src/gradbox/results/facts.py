@@ -21,7 +21,7 @@ def read_facts(store: Store) -> dict[str, Any]:
     try:
         content = json.loads(store.read(RUN))
     except FileNotFoundError as error:
-        raise UsageError(f"{store.url} holds no run: give the folder of one") from error
+        raise UsageError(f"{store.url} holds no run: give the --out of one") from error
     except (ValueError, OSError) as error:
         raise UsageError(
             f"{store.url}/{RUN} is damaged ({error}): give another --out, or --overwrite"
