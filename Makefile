@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help .venv check audit test test-slow campaign docs pictures demo dist release-check sbom clean
+.PHONY: help .venv check audit test test-slow campaign labelling docs pictures demo dist release-check sbom clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,6 +39,14 @@ test-slow: $(INSTALLED) ## the slow tests: real classifiers, whole commands, a b
 campaign: export OMP_NUM_THREADS := 1
 campaign: $(INSTALLED) ## damaged files, kills, full disks, threads: SCALE=20 for the long run
 	$(BIN)/pytest -n 2 -q -m slow tests/campaign --scale $(or $(SCALE),1) --campaign-seed $(or $(SEED),0)
+
+# Each file of tests runs in the environment of its program, which is made at the first call.
+labelling: export OMP_NUM_THREADS := 1
+labelling: $(INSTALLED) ## the exports in FiftyOne, datumaro and Ultralytics themselves (1.5 GB)
+	for program in datumaro fiftyone ultralytics; do \
+	  python=$$($(BIN)/python tests/labelling/environments.py $$program) || exit 1; \
+	  $$python -m pytest -q -rs -m labelling tests/labelling/test_$$program.py || exit 1; \
+	done
 
 docs: $(INSTALLED) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

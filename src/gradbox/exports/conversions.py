@@ -126,7 +126,7 @@ def _masks(found: Localization, mask: Mask) -> Bool[np.ndarray, "n h w"]:
     return np.stack([mask, *rest])[: len(found.boxes)]
 
 
-def _inside(mask: Mask, box: Box) -> Mask:
+def _inside(mask: Mask, box: Box) -> Bool[np.ndarray, "rows columns"]:
     """The part of a mask on the pixels that a box touches."""
     left, top = np.floor(box[:2]).astype(int)
     right, bottom = np.ceil(box[2:]).astype(int)
