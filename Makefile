@@ -14,6 +14,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into .venv: about 6.8 GB, some minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt trackers
 	@touch $@
 
 check: $(INSTALLED) docs audit ## ruff, mypy --strict, import-linter, the documentation, the doctests, known vulnerabilities

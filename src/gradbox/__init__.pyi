@@ -11,6 +11,7 @@ from .estimators.learned import Regressor as Regressor
 from .estimators.untrained import Mass as Mass
 from .estimators.untrained import TopFraction as TopFraction
 from .geometry import Frame as Frame
+from .images.clips import frames as frames
 from .images.preprocessing import Preprocessing as Preprocessing
 from .images.reading import Reading as Reading
 from .localization import Batch as Batch

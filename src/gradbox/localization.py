@@ -213,6 +213,14 @@ class Batch:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Which frame of a clip an image is, from 0, and its time in seconds, as the clip says it."""
+
+    frame: int
+    time: float
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Region:
     """One part that a box could be made of, and a proposal for a detector.
@@ -244,7 +252,8 @@ class Localization:
     where the head was not run. `heatmap` (h, w), of any size, lies over the network input, `mask`
     (H, W) over the original image; both belong to the main box, the heat map without one to the
     first class. `source` is the image that was looked at and `frame` how it became the input, where
-    they are known: for a picture of it all, `gradbox.plot`.
+    they are known: for a picture of it all, `gradbox.plot`. `moment` says which frame of a clip it
+    is.
     """
 
     image_id: str
@@ -263,6 +272,7 @@ class Localization:
     regions: tuple[Region, ...] = ()
     source: ImageSource | None = None
     frame: Frame | None = None
+    moment: Moment | None = None
 
     def __repr__(self) -> str:
         """One line: the image, and of each box its class, probability, edges and score."""

@@ -19,6 +19,7 @@ from gradbox.errors import ImageError, UsageError
 from gradbox.exports import check_formats
 from gradbox.files import write_json
 from gradbox.images.batches import WORKERS
+from gradbox.images.clips import is_clip
 from gradbox.localization import (
     ClassFrom,
     Found,
@@ -278,6 +279,8 @@ def evaluate(
 
 def _one_or_many(sources: Any) -> tuple[bool, Iterable[ImageSource | Sample]]:
     """Whether this is one image, and it or all of them as a sequence."""
+    if is_clip(sources):
+        raise UsageError(f"{sources} is a clip: give its frames, gradbox.frames({str(sources)!r})")
     one = isinstance(sources, (str, Path, Image.Image)) or callable(sources)
     one = one or (isinstance(sources, np.ndarray) and sources.ndim < 4)
     return one, [sources] if one else sources

@@ -17,7 +17,7 @@ from gradbox.errors import UsageError
 
 @grouped
 def locate(
-    paths: Annotated[list[Path], typer.Argument(help="Images and folders of images.")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, folders of images, and clips.")],
     model: mo.Model = None,
     out: Annotated[
         Path | None,
@@ -32,6 +32,16 @@ def locate(
     box: opt.BoxSpec = "auto",
     min_score: opt.MinScore = None,
     proposals: opt.Proposals = None,
+    every: Annotated[
+        int | None,
+        typer.Option(help="Of a clip: look at each so-many-th frame.", metavar="N", min=1),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a clip: look at so many frames a second, 5 unless said.", metavar="X"
+        ),
+    ] = None,
     *,
     classes: ClassOptions,
     loading: mo.ModelOptions,
@@ -54,15 +64,18 @@ def locate(
 
     The class is the recognized one, or of a network that judges each class for itself every one
     that is there, unless --label, --top, --near-top or --above say otherwise. The same call again
-    goes on where an interrupted one stopped.
+    goes on where an interrupted one stopped. Of a clip, such as an MP4, frames are looked at; DIR
+    then has clips.csv with the boxes linked over time, and with --pictures clips with boxes.
     """
     from gradbox import pipeline
     from gradbox.cli.preview import preview
+    from gradbox.images.clips import Every, with_frames
     from gradbox.images.find import find_images
     from gradbox.methods import is_calibrated, to_method
     from gradbox.runs.plan import settled
 
-    samples = find_images(paths, apart_from=out)
+    chosen = Every(nth=every, per_second=fps)
+    samples = list(with_frames(find_images(paths, apart_from=out), chosen))
     method = tiles.on_tiles(boxed.with_foreground(method))
     asked: Any = {
         "method": method,

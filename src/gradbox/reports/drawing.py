@@ -56,7 +56,7 @@ def picture(
     view = _view(rgb, localization.size, frame, SIDE)
     small = _view(rgb, localization.size, frame, 3 * SIDE // max(region_columns, 3))
     regions = _regions(localization)
-    rows = [list(_main_panels(view, localization, _texts(localization), truth))]
+    rows = [list(_main_panels(view, localization, texts_of(localization), truth))]
     for start in range(0, len(regions), region_columns):
         part = list(enumerate(regions, start=1))[start : start + region_columns]
         rows += [
@@ -185,7 +185,7 @@ def _regions(localization: Localization) -> list[Region]:
     ]
 
 
-def _texts(localization: Localization) -> list[str]:
+def texts_of(localization: Localization) -> list[str]:
     """What stands at each box: its number where there are several, then 'name 0.83 · 0.61'."""
     texts = []
     for i, (label, probability, score) in enumerate(
@@ -262,7 +262,7 @@ def _labelled(image: Image.Image, boxes: Boxes, texts: Sequence[str]) -> Image.I
     padding = 4
     annotator = sv.RichLabelAnnotator(
         sv.ColorPalette.from_hex(list(_PREDICTED)),
-        font_path=_font_path(),
+        font_path=font_path(),
         font_size=_FONT_SIZE,
         text_padding=padding,
         smart_position=True,
@@ -325,10 +325,10 @@ def _fitting(text: str, width: int) -> str:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(_font_path(), _FONT_SIZE)
+    return ImageFont.truetype(font_path(), _FONT_SIZE)
 
 
-def _font_path() -> str:
+def font_path() -> str:
     """A font with more than Latin letters: supervision's and Pillow's own have no others."""
     import matplotlib
 

@@ -13,6 +13,7 @@ from PIL import Image
 from gradbox.errors import ImageError
 from gradbox.files import hash_bytes, whole_file
 from gradbox.geometry import Size
+from gradbox.images.clips import frame_at
 from gradbox.images.decode import decode, load_rgb
 from gradbox.images.memory import Share
 from gradbox.images.pixels import readable
@@ -68,7 +69,7 @@ class Thumbnails:
         source = one.source if self.images is None else str(self.images / one.image_id)
         if source is None:
             return Thumbnail(problem="where the image is, is not known")
-        sample = Sample(image_id=one.image_id, source=source)
+        sample = Sample(image_id=one.image_id, source=frame_at(source) or source)
         now = Input.now(sample, None)
         if now.bytes is None:
             return Thumbnail(problem="the image is not there any more")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gradbox.errors import UsageError
+from gradbox.images.clips import ClipFrame, frame_at
 from gradbox.localization import Found, Sample
 from gradbox.results.entries import INPUTS, PREDICTIONS
 from gradbox.results.facts import RUN, read_facts
@@ -53,7 +54,8 @@ class Lines:
             results = read_predictions(self.path / PREDICTIONS, masks=masks, proposals=proposals)
             both = zip(results, _sources(self.path), strict=False)
             for (image_id, found), source in islice(both, self.facts.get("n_images")):
-                yield Sample(image_id=image_id, source=source or image_id), found
+                image = image_id if source is None else frame_at(source) or source
+                yield Sample(image_id=image_id, source=image), found
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"{self.path / PREDICTIONS} is damaged ({error}): make the same call again"
@@ -92,7 +94,8 @@ def read_run(place: Path, *, masks: bool = False) -> Iterator[Seen]:
         UsageError: there is no finished run, or it is damaged.
     """
     for sample, found in open_finished(place).pairs(masks=masks):
-        source = str(sample.source) if isinstance(sample.source, (str, Path)) else None
+        is_file = isinstance(sample.source, (str, Path, ClipFrame))
+        source = str(sample.source) if is_file else None
         is_known = source is not None and (os.path.isabs(source) or is_url(source))
         yield Seen(image_id=sample.image_id, source=source if is_known else None, found=found)
 

@@ -8,7 +8,8 @@ from stat import S_ISREG
 from typing import Any
 
 from gradbox.errors import ImageError
-from gradbox.images.read import hash_image
+from gradbox.images.batches import hash_source
+from gradbox.images.clips import ClipFrame
 from gradbox.localization import Sample
 
 
@@ -17,8 +18,9 @@ class Input:
     """The file of an image as it was: size in bytes, time of its last change, SHA-256.
 
     All three are None where the file could not be read, the first two where the image is no file.
-    `source` is its path, whole, where it is one: where to look for the image, and nothing that its
-    result depends on. `asked` are the class indices that were given, None where none was.
+    Of a frame of a clip the first two are the clip's. `source` is its path, whole, where it is one:
+    where to look for the image, and nothing that its result depends on. `asked` are the class
+    indices that were given, None where none was.
     """
 
     source: str | None = None
@@ -30,11 +32,13 @@ class Input:
     @classmethod
     def now(cls, sample: Sample, asked: tuple[int, ...] | None) -> "Input":
         """As it is now, without the hash."""
-        if not isinstance(sample.source, (str, Path)):
+        source = sample.source
+        if not isinstance(source, (str, Path, ClipFrame)):
             return cls(asked=asked)
-        here = cls(source=os.path.abspath(sample.source), asked=asked)
+        file = source.clip.path if isinstance(source, ClipFrame) else Path(source)
+        here = cls(source=os.path.abspath(str(source)), asked=asked)
         try:
-            stat = Path(sample.source).stat()
+            stat = file.stat()
         except (OSError, ValueError):
             return here
         if not S_ISREG(stat.st_mode):
@@ -59,7 +63,7 @@ class Input:
         """With the SHA-256, `known` or of the file; None stays where it cannot be read."""
         if known is None and self.bytes is not None:
             try:
-                known = hash_image(Path(str(sample.source)))
+                known = hash_source(sample.source)
             except ImageError:
                 known = None
         return replace(self, sha256=known)

@@ -16,6 +16,7 @@ import numpy as np
 
 from gradbox.boxes import as_boxes
 from gradbox.errors import UsageError
+from gradbox.images.clips import frame_at
 from gradbox.localization import Sample
 from gradbox.results.inputs import Input
 from gradbox.results.parquet import LISTED, DamagedError, Row, decode, encode
@@ -159,7 +160,7 @@ def row_of(index: int, sample: Sample, now: Input) -> Row:
 def _sample_of(row: Mapping[str, Any]) -> Sample:
     return Sample(
         image_id=row["image"],
-        source=Path(row["source"]),
+        source=frame_at(row["source"]) or Path(row["source"]),
         boxes=as_boxes(row["boxes"] or []),
         labels=tuple(row["labels"] or ()),
         label=row["label"],

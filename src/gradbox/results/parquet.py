@@ -39,6 +39,8 @@ FOUND: Columns = {
     "error": "string",
     "width": "int32",
     "height": "int32",
+    "frame": "int64",
+    "time": "float64",
     "boxes": [BOX],
     "labels": ["int32"],
     "names": ["string"],

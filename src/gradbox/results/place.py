@@ -18,6 +18,7 @@ _STRAYS = (".partial", ".replaced")
 _FILES = (
     *(PREDICTIONS, INPUTS, HASHES, listing.FOLDER, sharded.FOLDER),
     *("metrics.json", "compare.json", "report.html", "pictures", "view.html", "view_files"),
+    *("clips.csv", "clips"),
 )
 
 

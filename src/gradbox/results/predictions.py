@@ -10,7 +10,7 @@ import numpy as np
 from gradbox.boxes import as_boxes
 from gradbox.errors import ImageError
 from gradbox.geometry import Mask
-from gradbox.localization import Found, Localization, Region
+from gradbox.localization import Found, Localization, Moment, Region
 
 
 def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, Any]:
@@ -28,6 +28,8 @@ def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, An
         "label_scores": [round(score, 6) for score in found.label_scores],
         "scores": [round(score, 6) for score in found.scores],
     }
+    if found.moment is not None:
+        line |= {"frame": found.moment.frame, "time": round(found.moment.time, 6)}
     if found.peaks:
         line["peaks"] = [None if p is None else np.round(p, 3).tolist() for p in found.peaks]
     if found.map_shares:
@@ -68,6 +70,7 @@ def from_line(line: Mapping[str, Any], *, masks: bool = False, proposals: bool =
         top_labels=tuple(line.get("top_labels", ())),
         blank=line.get("blank", False),
         mask=_rle_to_mask(line["mask"]) if masks and "mask" in line else None,
+        moment=Moment(frame=line["frame"], time=line["time"]) if "frame" in line else None,
         regions=tuple(
             Region(**{**one, "box": np.array(one["box"], dtype=np.float64)})
             for one in line.get("proposals", ())

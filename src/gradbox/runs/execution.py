@@ -13,6 +13,7 @@ import torch
 from gradbox.errors import ImageError, UsageError
 from gradbox.exports import WHOLE_FOLDERS
 from gradbox.images.batches import WORKERS
+from gradbox.images.clips import has_frames
 from gradbox.localization import Found, Localization, Sample
 from gradbox.methods import rebuilt
 from gradbox.progress import Track, silent
@@ -24,6 +25,7 @@ from gradbox.results.parquet import has_pyarrow
 from gradbox.results.run_folder import RunFolder
 from gradbox.results.sharded import SHARD, ShardedRun
 from gradbox.runs.batch_size import Asked, BatchSize
+from gradbox.runs.clips import write_clips
 from gradbox.runs.engines import Engine, Local
 from gradbox.runs.exporting import LINES, check_format, export
 from gradbox.runs.plan import Plan, chunks
@@ -211,6 +213,11 @@ def finish(folder: AnyRun, plan: Plan, running: Running, seconds: Mapping[str, f
                 channels=preprocessing.channels,
             ):
                 files |= {one.relative_to(path).as_posix() for one in _made(written)}
+    if has_frames(plan.samples):
+        with folder.writing() as path:
+            files |= {
+                *write_clips(folder.pairs(), path, pictures=running.pictures, track=running.track)
+            }
     folder.finish(seconds=took, files=sorted(files), asked=running.asked, **kept, **maps)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.batches import Failed, Loaded, load_batches, to_batch
+from gradbox.images.clips import ClipFrame
 from gradbox.images.survey import surveyed
 from gradbox.localization import Batch, Found, Localization, Sample, Selection
 from gradbox.methods import ReadyMethod, check_min_score
@@ -189,6 +190,7 @@ def _in_place(loaded: Loaded | Failed, rest: Iterator[Found], plan: Plan) -> Fou
         blank=found.blank or loaded.blank,
         source=loaded.sample.source,
         frame=loaded.frame,
+        moment=loaded.sample.source.moment if isinstance(loaded.sample.source, ClipFrame) else None,
     )
 
 

@@ -108,9 +108,9 @@ function cellOf(record, place) {
   cell.title = record.id;
   cell.addEventListener("click", () => { select(place); open(); });
   if (record.map) {
-    const image = photo.firstChild;
-    cell.addEventListener("mouseenter", () => { image.src = mapsAreOn() ? record.photo : record.map; });
-    cell.addEventListener("mouseleave", () => { image.src = mapsAreOn() ? record.map : record.photo; });
+    const show = (withMap) => { cell.querySelector("img").src = withMap ? record.map : record.photo; };
+    cell.addEventListener("mouseenter", () => show(!mapsAreOn()));
+    cell.addEventListener("mouseleave", () => show(mapsAreOn()));
   }
   return cell;
 }
