@@ -201,7 +201,7 @@ def locate(
     ) as folder:
         (seconds,) = run([Job(folder=folder, plan=plan, save_maps=running.save_maps)], running)
         finish(folder, plan, running, seconds)
-        return report_of(folder, out, folder.results(), is_calibrated=chosen.is_calibrated)
+        return report_of(folder, out, is_calibrated=chosen.is_calibrated)
 
 
 def evaluate(
@@ -251,7 +251,7 @@ def evaluate(
         finish(folder, evaluation.plan, running, seconds)
         found = dict(folder.results())
         chosen, scores = evaluation.plan.method, evaluation.score(found)
-        report = report_of(folder, out, found.items(), is_calibrated=chosen.is_calibrated)
+        report = report_of(folder, out, is_calibrated=chosen.is_calibrated)
         name = chosen.name(method, box)
         metrics = {
             "run": name,

@@ -43,7 +43,7 @@ def preview(
         if isinstance(found, ImageError):
             n_failed += 1
             continue
-        n_untrusted += untrusted(found)
+        n_untrusted += untrusted(found.scores)
         if folder is not None:
             _draw(picture_file(folder, sample.image_id), sample, found, classifier)
     if folder is not None:

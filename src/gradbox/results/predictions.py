@@ -1,7 +1,8 @@
 """The lines of `predictions.jsonl`: what was found, written and read back."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,22 @@ def to_line(image_id: str, found: Found, *, masks: bool = False) -> dict[str, An
             for region in found.regions
         ]
     return line
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a report counts of an image: why it failed, or of each box its class and its score."""
+
+    image_id: str
+    error: str | None
+    names: Sequence[str | None]
+    scores: Sequence[float]
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> "Outcome":
+        """That of a line, or of a row with these fields."""
+        names, scores = line.get("names") or (), line.get("scores") or ()
+        return cls(line["image"], line.get("error"), names, scores)
 
 
 def from_line(line: Mapping[str, Any], *, masks: bool = False, proposals: bool = False) -> Found:

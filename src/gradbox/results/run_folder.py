@@ -26,7 +26,7 @@ from gradbox.results.entries import (
 from gradbox.results.facts import read_facts, write_facts
 from gradbox.results.inputs import Input
 from gradbox.results.parts import Parts, to_bytes
-from gradbox.results.predictions import from_line
+from gradbox.results.predictions import Outcome, from_line
 from gradbox.stores import open_store
 
 HASHES = "images.sha256"
@@ -78,10 +78,15 @@ class RunFolder:
         self, *, masks: bool = False, proposals: bool = False
     ) -> Iterator[tuple[str, Found]]:
         """The results of this call's images, in their order; see `from_line`."""
-        names = [sample.image_id for sample in self.samples]
-        lines = lines_of(self._entries[name] for name in names)
-        for name, line in zip(names, lines, strict=True):
-            yield name, from_line(line, masks=masks, proposals=proposals)
+        for line in self._lines():
+            yield line["image"], from_line(line, masks=masks, proposals=proposals)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What a report counts of each image of this call."""
+        return map(Outcome.of, self._lines())
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        return lines_of(self._entries[sample.image_id] for sample in self.samples)
 
     def pairs(
         self, *, masks: bool = False, proposals: bool = False

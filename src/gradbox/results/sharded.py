@@ -20,7 +20,7 @@ from gradbox.results.facts import read_facts, write_facts
 from gradbox.results.inputs import Input
 from gradbox.results.listing import Listed, Listing, name_of, row_of
 from gradbox.results.parquet import FOUND, DamagedError, Row, decode, encode
-from gradbox.results.predictions import from_line
+from gradbox.results.predictions import Outcome, from_line
 from gradbox.stores import Store, open_store
 
 FOLDER = "shards"
@@ -131,6 +131,15 @@ class ShardedRun:
             for is_here, line in zip(here, self.lines(number), strict=True):
                 if is_here:
                     yield line["image"], from_line(line, masks=masks, proposals=proposals)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What a report counts of each image of this call."""
+        for number in range(self.listing.pieces):
+            here = self.listing.rows(number, ("here",))
+            rows = self._rows(number, ("image", "error", "names", "scores"))
+            for listed, row in zip(here, rows, strict=True):
+                if listed["here"]:
+                    yield Outcome.of(row)
 
     def pairs(
         self, *, masks: bool = False, proposals: bool = False

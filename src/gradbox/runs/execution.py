@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from gradbox.errors import ImageError, UsageError
+from gradbox.errors import UsageError
 from gradbox.exports import WHOLE_FOLDERS
 from gradbox.images.batches import WORKERS
 from gradbox.images.clips import has_frames
-from gradbox.localization import Found, Localization, Sample
+from gradbox.localization import Sample
 from gradbox.methods import rebuilt
 from gradbox.progress import Track, silent
 from gradbox.results.failures import KEPT, Failures
@@ -236,25 +236,23 @@ def usual_shard(samples: Iterable[Sample], out: Path, running: Running) -> int |
     return SHARD if many and has_pyarrow() else None
 
 
-def untrusted(found: Localization) -> bool:
+def untrusted(scores: Sequence[float]) -> bool:
     """Whether no box can be trusted: all probabilities are below `TRUSTED`, or there is no box."""
-    return max(found.scores, default=0.0) < TRUSTED
+    return max(scores, default=0.0) < TRUSTED
 
 
-def report_of(
-    folder: AnyRun, out: Path, results: Iterable[tuple[str, Found]], *, is_calibrated: bool
-) -> Report:
+def report_of(folder: AnyRun, out: Path, *, is_calibrated: bool) -> Report:
     """What a finished job did, from its results; scores may be probabilities."""
     failures = Failures()
     n_images = n_untrusted = n_gone = 0
     sums: dict[str, tuple[int, float]] = {}
-    for image_id, found in results:
+    for one in folder.outcomes():
         n_images += 1
-        if isinstance(found, ImageError):
-            failures.add(image_id, str(found))
+        if one.error is not None:
+            failures.add(one.image_id, one.error)
             continue
-        n_untrusted += untrusted(found)
-        for name, score in zip(found.names, found.scores, strict=True):
+        n_untrusted += untrusted(one.scores)
+        for name, score in zip(one.names, one.scores, strict=True):
             count, total = sums.get(name or "object", (0, 0.0))
             sums[name or "object"] = count + 1, total + score
     by_count = sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))
