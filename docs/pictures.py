@@ -1,6 +1,12 @@
-"""Every picture of README and docs, made anew from what is installed: `make pictures`."""
+"""Every picture of README and docs, made anew from what is installed: `make pictures`.
 
+Or some of them: `python docs/pictures.py web`.
+"""
+
+import sys
+import time
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,7 +57,36 @@ def maps() -> None:
     save_picture(IMAGES / "maps.jpg", sheet)
 
 
+def web() -> None:
+    """The page of `gradbox web` in Chromium: a cup under two methods, a slider moved."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from web_page import chromium, until
+    from web_page import web as served
+
+    cup = Path(PHOTOGRAPHS[1].sample.source)
+    with (
+        TemporaryDirectory() as folder,
+        served(Path(folder)) as (address, _),
+        chromium(address) as page,
+    ):
+        page.hand((cup.name, cup.read_bytes()))
+        until(lambda: page.source("#left img"))
+        page.choose("#left .box", "objects")
+        share = until(lambda: page.all("#left input[type=range]"))[0]
+        before = page.source("#left img")
+        page.slide(share, 0.7)
+        until(lambda: page.source("#left img") != before)
+        page.choose("#right .method", "gradcam")
+        until(lambda: page.source("#right img"))
+        time.sleep(2)  # colours of buttons fade
+        with Image.open(BytesIO(page.driver.get_screenshot_as_png())) as shot:
+            save_picture(IMAGES / "web.jpg", np.asarray(shot.convert("RGB")))
+
+
+ALL = (photographs, scenes, maps, web)
+
 if __name__ == "__main__":
-    photographs()
-    scenes()
-    maps()
+    asked = sys.argv[1:]
+    for draw in ALL:
+        if not asked or draw.__name__ in asked:
+            draw()

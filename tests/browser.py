@@ -26,7 +26,7 @@ def browser(width: int = 1280, height: int = 900) -> Iterator[Any]:
         pytest.skip("there is no chromedriver here")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium()
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     for word in (
         *("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"),
         *("no-first-run", "disable-background-networking", "disable-component-update"),

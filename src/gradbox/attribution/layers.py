@@ -10,10 +10,13 @@ the last block's patches: for it, `scored_layer` takes the last block that it de
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from itertools import chain
 from math import log2
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -66,6 +69,27 @@ class Layer:
         return activation.permute(0, 3, 1, 2) if last else activation
 
 
+_FOUND: WeakKeyDictionary[Classifier, dict[Any, Any]] = WeakKeyDictionary()
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _once(
+    find: Callable[Concatenate[Classifier, P], T],
+) -> Callable[Concatenate[Classifier, P], T]:
+    """What is found of a classifier by a pass of its own is found once."""
+
+    @wraps(find)
+    def found(classifier: Classifier, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        kept = _FOUND.setdefault(classifier, {})
+        key = find, args, *kwargs.items()
+        if key not in kept:
+            kept[key] = find(classifier, *args, **kwargs)
+        return kept[key]
+
+    return found
+
+
 def find_layer(classifier: Classifier, name: str | None) -> Layer:
     """The layer of a name, of `last` or None, or of `strideN`, such as `stride16`.
 
@@ -114,6 +138,7 @@ def _is_projection(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear)
 
 
+@_once
 def scores_depend_on(classifier: Classifier, layer: Layer) -> bool:
     """Whether the score of a class depends on any patch of a layer, tried on an image of noise."""
     seeded = torch.Generator().manual_seed(0)
@@ -139,6 +164,7 @@ def last_convolutional_layer(classifier: Classifier) -> Layer:
     return layers[-1]
 
 
+@_once
 def named_layer(classifier: Classifier, name: str) -> Layer:
     """The layer of this name.
 
@@ -155,6 +181,7 @@ def named_layer(classifier: Classifier, name: str) -> Layer:
     return _layer(calls[-1], _patches(traced), classifier.preprocessing.size)
 
 
+@_once
 def spatial_layers(classifier: Classifier) -> Sequence[Layer]:
     """The activations before the classifier that may be looked into, in order, each named once.
 
@@ -178,7 +205,7 @@ def spatial_layers(classifier: Classifier) -> Sequence[Layer]:
         if not _passes(same[0].module) and _is_spatial(same[0].output)
     ]
     tokens = [layer for layer in kept if len(layer.shape) == 2]
-    return tokens or [layer for layer in kept if len(layer.shape) == 3]
+    return tuple(tokens or [layer for layer in kept if len(layer.shape) == 3])
 
 
 def _calls(classifier: Classifier) -> list[Call]:

@@ -1,7 +1,7 @@
 """What `gradbox fit` has learned for `auto` from boxes, as it is used and kept in a file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from gradbox.files import hash_bytes
 from gradbox.foreground.fitted_head import FITTED, seen_of
 from gradbox.foreground.last_layer import LastLayer
 from gradbox.models.classifier import Classifier
+from gradbox.scores.bootstrap import Bounds
 from gradbox.seen import Seen, hashes_to_array
 
 _AGAIN = "use the same, or fit another one with `gradbox fit`"
@@ -27,8 +28,9 @@ _AGAIN = "use the same, or fit another one with `gradbox fit`"
 class Rung:
     """A step of the fit, scored on images that it was not fitted on.
 
-    `corloc`, `mean_iou` (of main boxes) and `calibration_error` are in [0, 1]; `gain` is the mean
-    difference to what had been taken before, by what the step is for, and `error` its standard
+    `corloc`, `mean_iou` (of main boxes) and `calibration_error` are in [0, 1], the intervals those
+    of a bootstrap over images, without ends where a file of gradbox 0.2 has none. `gain` is the
+    mean difference to what had been taken before, by what the step is for, and `error` its standard
     error; both None for the first.
     """
 
@@ -36,6 +38,8 @@ class Rung:
     corloc: float
     mean_iou: float
     calibration_error: float
+    corloc_interval: Bounds = (None, None)
+    mean_iou_interval: Bounds = (None, None)
     gain: float | None = None
     error: float | None = None
     taken: bool = True
@@ -131,7 +135,7 @@ class Fitted:
         """
         arrays, header = FITTED.load(path)
         try:
-            rungs = tuple(Rung(**one) for one in json.loads(header["rungs"]))
+            rungs = tuple(_rung(one) for one in json.loads(header["rungs"]))
             found = cls(
                 tuned=_tuned(json.loads(header["tuned"])),
                 last_layer=LastLayer.of(arrays),
@@ -161,6 +165,16 @@ class Fitted:
 
 def _head(digest: str | None) -> str:
     return "no foreground head" if digest is None else f"the foreground head of the hash {digest}"
+
+
+def _rung(values: Mapping[str, Any]) -> Rung:
+    bounds = {name: _bounds(both) for name, both in values.items() if name.endswith("_interval")}
+    return Rung(**{**values, **bounds})
+
+
+def _bounds(values: Sequence[float | None]) -> Bounds:
+    low, high = values
+    return low, high
 
 
 def _tuned(values: Mapping[str, Any]) -> Tuned:

@@ -21,7 +21,7 @@ from gradbox.errors import UsageError
 from gradbox.foreground.last_layer import LastLayer
 from gradbox.foreground.spool import Spool
 from gradbox.progress import Track, silent
-from gradbox.scores.bootstrap import standard_error
+from gradbox.scores.bootstrap import interval, standard_error
 from gradbox.scores.boxes import is_hit
 from gradbox.scores.calibration import expected_calibration_error
 
@@ -100,15 +100,15 @@ def learn(
     )
     taken: tuple[str, ...] = ()
     before = crossed.outcomes(())
-    rungs = [_rung(AS_IT_IS, before)]
+    groups = [one.image for one in examples]
+    rungs = [_rung(AS_IT_IS, before, groups)]
     steps = [step for step in STEPS if layer is not None or step != "last layer"]
     for (step,) in track(([step] for step in steps), len(steps), "fitting"):
         after = crossed.outcomes((*taken, step))
         pairs = zip(before, after, strict=True)
         gains = np.array([_worth(step, b) - _worth(step, a) for a, b in pairs])
-        groups = [one.image for one in examples]
         gain, error = float(gains.mean()), standard_error(gains, groups, seed=seed)
-        rung = replace(_rung(step, after), gain=gain, error=error, taken=gain > error)
+        rung = replace(_rung(step, after, groups), gain=gain, error=error, taken=gain > error)
         rungs.append(rung)
         if rung.taken:
             taken, before = (*taken, step), after
@@ -207,14 +207,17 @@ def _worth(step: str, outcome: Outcome) -> float:
     return -outcome.misfit if step == "calibration" else value_of(outcome.iou)
 
 
-def _rung(name: str, outcomes: Sequence[Outcome]) -> Rung:
+def _rung(name: str, outcomes: Sequence[Outcome], groups: Sequence[str]) -> Rung:
     ious = np.array([one.iou for one in outcomes])
+    hits_of_main, mean = interval(is_hit(ious), groups), interval(ious, groups)
     scores, hits = (
         np.concatenate([getattr(one, what) for one in outcomes]) for what in ("scores", "hits")
     )
     return Rung(
         name=name,
-        corloc=float(is_hit(ious).mean()),
-        mean_iou=float(ious.mean()),
+        corloc=hits_of_main.mean,
+        mean_iou=mean.mean,
+        corloc_interval=(hits_of_main.low, hits_of_main.high),
+        mean_iou_interval=(mean.low, mean.high),
         calibration_error=expected_calibration_error(scores, hits),
     )

@@ -1,7 +1,7 @@
 """`auto`, the default method: which maps it combines, and how its boxes come about."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -82,6 +82,11 @@ class Auto(MapMethod):
             raise UsageError(
                 f"{changed} given beside fitted={self.fitted}, which has its own: leave one out"
             )
+
+    def with_fitted(self, file: Path) -> "Auto":
+        """The same with a file of `gradbox fit`, whose settings stand in place of its own."""
+        own = {one.name: getattr(Auto(), one.name) for one in fields(Settings)}
+        return replace(self, **own, fitted=str(file))
 
     @property
     def _given(self) -> Settings:

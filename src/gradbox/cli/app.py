@@ -23,6 +23,7 @@ from gradbox.cli.scenes import scenes
 from gradbox.cli.serve import serve
 from gradbox.cli.train import train
 from gradbox.cli.view import view
+from gradbox.cli.web import web
 
 app = typer.Typer(
     help="Boxes without box labels: any image classifier, your images, boxes and an honest score.",
@@ -52,22 +53,21 @@ def _common(
 
 
 _COMMANDS = (
-    *(
-        locate,
-        export,
-        view,
-        again,
-        maps,
-        evaluate,
-        compare,
-        fit,
-        list_,
-        bench,
-        train,
-        scenes,
-        demo,
-        labels,
-    ),
+    locate,
+    export,
+    view,
+    again,
+    maps,
+    evaluate,
+    compare,
+    fit,
+    list_,
+    bench,
+    train,
+    scenes,
+    demo,
+    labels,
+    web,
 )
 for command in _COMMANDS:
     app.command(name=command.__name__.strip("_"))(command)

@@ -106,17 +106,15 @@ def _why(rung: "Rung") -> str:
 
 def _with_fitted(method: str, out: Path) -> str:
     """The method as it is typed to use the file: what the file does not have stays."""
-    from dataclasses import fields, replace
+    from dataclasses import fields
 
     from gradbox.auto.method import Auto
-    from gradbox.auto.settings import Settings
     from gradbox.grammar import Spec
     from gradbox.methods import to_method
 
     auto, usual = to_method(method), Auto()
     assert isinstance(auto, Auto)
-    own = {one.name: getattr(usual, one.name) for one in fields(Settings)}
-    used = replace(auto, **own, fitted=str(out))
+    used = auto.with_fitted(out)
     given = {one.name: getattr(used, one.name) for one in fields(used)}
     changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
     return str(Spec("auto", (), changed))

@@ -93,6 +93,15 @@ def contact_sheet(
     return _sheet([panels[start : start + columns] for start in range(0, len(panels), columns)])
 
 
+def resized_within(rgb: RGB, side: int) -> RGB:
+    """A copy whose longer side has at most so many pixels; a smaller picture stays as it is."""
+    height, width = rgb.shape[:2]
+    share = side / max(height, width)
+    if share >= 1:
+        return rgb
+    return _resize(rgb, (max(1, round(height * share)), max(1, round(width * share))))
+
+
 def picture_file(folder: Path, image_id: str) -> Path:
     """Where the picture of an image lies; a name that is too long for a file is cut."""
     return file_of(folder, image_id, ".jpg")

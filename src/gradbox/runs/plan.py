@@ -139,6 +139,12 @@ def _chunk(
     return Chunk(loaded, found, seconds)
 
 
+def of_one(plan: Plan, batch: Batch, loaded: Loaded) -> Found:
+    """What a method finds in a batch of this one image, with details; the batch keeps its maps."""
+    (found,) = _localized(plan, batch, [loaded], True, BatchSize(1))
+    return _in_place(loaded, iter([found]), plan)
+
+
 def _batch(plan: Plan, usable: Sequence[Loaded]) -> Batch:
     return to_batch(usable, pinned=plan.classifier.device.type == "cuda")
 
