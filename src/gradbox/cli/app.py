@@ -19,6 +19,7 @@ from gradbox.cli.labels import labels
 from gradbox.cli.list import list_
 from gradbox.cli.locate import locate
 from gradbox.cli.maps import maps
+from gradbox.cli.next import next_
 from gradbox.cli.scenes import scenes
 from gradbox.cli.serve import serve
 from gradbox.cli.train import train
@@ -57,6 +58,7 @@ _COMMANDS = (
     export,
     view,
     again,
+    next_,
     maps,
     evaluate,
     compare,

@@ -12,13 +12,11 @@ from gradbox.errors import ImageError, UsageError
 from gradbox.files import write_text
 from gradbox.images.batches import WORKERS
 from gradbox.images.memory import Budget
-from gradbox.images.preprocessing import Preprocessing
-from gradbox.images.reading import Reading
 from gradbox.localization import Localization
 from gradbox.progress import Track, silent
 from gradbox.reports.pages import render
 from gradbox.reports.thumbnails import Thumbnail, Thumbnails
-from gradbox.results.finished import Seen, read_run, run_facts
+from gradbox.results.finished import Seen, preprocessing_of, read_run, run_facts
 from gradbox.results.heatmaps import HEADER, open_maps
 
 MOST = 50_000
@@ -72,7 +70,7 @@ def write_view(
     seen = _sampled(read_run(run), limit, seed)
     thumbnails = Thumbnails(
         page.with_name(f"{page.stem}_files"),
-        _preprocessing(facts["call"]),
+        preprocessing_of(facts["call"]),
         _maps(facts, maps),
         images,
     )
@@ -124,11 +122,6 @@ def _sampled(seen: Iterable[Seen], limit: int | None, seed: int) -> list[Seen]:
         elif (place := chance.randrange(number + 1)) < limit:
             kept[place] = number, one
     return [one for _, one in sorted(kept, key=lambda pair: pair[0])]
-
-
-def _preprocessing(call: dict[str, Any]) -> Preprocessing:
-    said = (call.get(name) for name in ("channels", "range", "stack"))
-    return Preprocessing.of_text(str(call.get("preprocessing")), Reading.of_texts(*said))
 
 
 def _maps(facts: dict[str, Any], given: Path | None) -> Any:

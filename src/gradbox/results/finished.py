@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from gradbox.errors import UsageError
 from gradbox.images.clips import ClipFrame, frame_at
+from gradbox.images.preprocessing import Preprocessing
+from gradbox.images.reading import Reading
 from gradbox.localization import Found, Sample
 from gradbox.results.entries import INPUTS, PREDICTIONS
 from gradbox.results.facts import RUN, read_facts
@@ -110,6 +112,14 @@ def run_facts(place: Path) -> dict[str, Any]:
     if not isinstance(facts.get("call"), dict):
         raise UsageError(f"{place / RUN} is damaged (no call): make the same call again")
     return facts
+
+
+def preprocessing_of(call: Mapping[str, Any]) -> Preprocessing:
+    """How the images of a run were read, of its call; version 0.1 does not say."""
+    if call.get("preprocessing") is None:
+        return Preprocessing()
+    said = (call.get(name) for name in ("channels", "range", "stack"))
+    return Preprocessing.of_text(call["preprocessing"], Reading.of_texts(*said))
 
 
 def _no_results(path: Path, facts: Mapping[str, Any]) -> str:

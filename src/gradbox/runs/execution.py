@@ -198,7 +198,6 @@ def finish(folder: AnyRun, plan: Plan, running: Running, seconds: Mapping[str, f
     took = seconds if seconds["images"] else known.get("seconds", seconds)
     kept = {} if seconds["images"] or "batch" not in known else {"batch": known["batch"]}
     maps = {} if running.save_maps is None else {"maps": os.path.abspath(running.save_maps)}
-    preprocessing = plan.classifier.preprocessing
     formats = running.formats
     if isinstance(folder, RunFolder):  # which has its lines in any case
         formats = tuple(name for name in formats if name != LINES)
@@ -209,8 +208,6 @@ def finish(folder: AnyRun, plan: Plan, running: Running, seconds: Mapping[str, f
                 formats,
                 path,
                 names=plan.classifier.class_name,
-                reading=preprocessing.reading,
-                channels=preprocessing.channels,
             ):
                 files |= {one.relative_to(path).as_posix() for one in _made(written)}
     if has_frames(plan.samples):

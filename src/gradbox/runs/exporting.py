@@ -6,10 +6,9 @@ from pathlib import Path
 from gradbox.errors import UsageError, nearest
 from gradbox.exports import FORMATS, About, exporters, model_version
 from gradbox.files import whole_file
-from gradbox.images.reading import NOTHING_SAID, Reading
 from gradbox.localization import ImageSource, Localization
 from gradbox.results.entries import PREDICTIONS
-from gradbox.results.finished import Finished, Lines
+from gradbox.results.finished import Finished, Lines, preprocessing_of
 from gradbox.results.parts import to_bytes
 from gradbox.results.predictions import to_line
 
@@ -50,8 +49,6 @@ def export(
     out: Path,
     *,
     names: Callable[[int | None], str] | None = None,
-    reading: Reading = NOTHING_SAID,
-    channels: int = 3,
 ) -> list[Path]:
     """Write these formats below a folder; without `names` those that stand in the run.
 
@@ -59,6 +56,7 @@ def export(
         The files and folders that were written.
     """
     facts = run.facts
+    preprocessing = preprocessing_of(facts["call"])
     proposing = bool(facts["call"].get("proposals"))
     written = [_write_lines(run, out)] if LINES in formats else []
     for write in exporters([one for one in formats if one != LINES], proposals=proposing):
@@ -67,8 +65,8 @@ def export(
             names=names or passing.name,
             model_version=model_version(facts["call"], facts.get("versions", {}).get("gradbox")),
             source_of=passing.source_of,
-            reading=reading,
-            channels=channels,
+            reading=preprocessing.reading,
+            channels=preprocessing.channels,
         )
         written.append(write(passing.localizations(), about, out))
     return written
