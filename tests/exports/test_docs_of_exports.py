@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from gradbox.exports import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exports.md").read_text("utf-8")
@@ -19,10 +17,8 @@ def order(name: str) -> tuple[bool, str]:
     return name in ("crops", "masks"), name
 
 
-@pytest.mark.parametrize("program", re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL))
-def test_the_programs_of_the_page_run(program: str) -> None:
-    if "fiftyone" in program:
-        pytest.skip("runs with the real programs")
+def test_the_first_program_of_the_page_runs() -> None:
+    program, _ = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)  # the other: labelling
     names: dict[str, object] = {}
     exec(program, names)
     assert len(names["table"]) == 4  # type: ignore[arg-type]

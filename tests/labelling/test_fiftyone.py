@@ -1,5 +1,8 @@
 """FiftyOne itself, on its own database: boxes, masks and maps go in and come out again."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -115,6 +118,17 @@ def test_its_importers_read_the_files(located, kind, file):
             np.testing.assert_array_equal(
                 whole_mask(segmented, what.size, np.rint), what.mask & inside
             )
+
+
+def test_the_program_of_the_page_runs(located, network):
+    page = (Path(__file__).parents[2] / "docs" / "exports.md").read_text("utf-8")
+    (program,) = re.findall(r"```python\n(import fiftyone.*?)session = ", page, flags=re.DOTALL)
+    paths = [one.source for one in located.samples]
+    names = {"gradbox": gradbox, "to_fiftyone": to_fiftyone, "network": network, "paths": paths}
+    exec(program, names)
+    samples = {sample.filepath: sample for sample in names["dataset"]}
+    assert set(samples) == set(map(str, paths))
+    assert all(sample.boxes.detections and sample.heatmap for sample in samples.values())
 
 
 def test_it_reads_the_yolo_folder(located):

@@ -1,6 +1,7 @@
 """Which images of a run to box next: the least trusted ones, that differ from each other."""
 
 import heapq
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from gradbox.errors import UsageError
-from gradbox.images.batches import WORKERS, Loaded, load_batches
-from gradbox.localization import Localization, Sample
+from gradbox.images.batches import WORKERS, Failed, load_batches
+from gradbox.localization import Found, Localization, Sample
 from gradbox.progress import Track, silent
-from gradbox.results.finished import Seen, preprocessing_of, read_run, run_facts
+from gradbox.results.finished import open_finished, preprocessing_of
+from gradbox.stores import is_url
 
 POOL = 10
 """Times as many images as are asked for are looked at, the least trusted ones."""
@@ -70,35 +72,31 @@ def choose_next(
     Raises:
         UsageError: no finished run, or none of its images is there to be boxed.
     """
-    facts = run_facts(run)
-    is_calibrated = bool(facts.get("is_calibrated"))
+    finished = open_finished(run)
     counted = _Counted(boxed)
     trusted = (
-        (_trust(one.found, is_calibrated), number, _placed(one, images))
-        for number, one in enumerate(counted.rest(read_run(run)))
-        if isinstance(one.found, Localization) and not one.found.blank
+        (_trust(found, bool(finished.facts.get("is_calibrated"))), number, sample)
+        for number, (sample, found) in enumerate(counted.rest(finished.pairs()))
+        if isinstance(found, Localization) and not found.blank
     )
     pool = heapq.nsmallest(count * POOL, trusted, key=lambda one: one[:2])
-    problems = {i: "it is no file" for _, _, (i, source) in pool if source is None}
-    known = [
-        Choice(image_id=image_id, source=source, trust=trust)
-        for trust, _, (image_id, source) in pool
-        if source is not None
-    ]
+    samples = [_placed(sample, images) for _, _, sample in pool]
+    trust_of = {sample.image_id: trust for trust, _, sample in pool}
     preprocessing = replace(
-        preprocessing_of(facts["call"]), size=(_SIDE, _SIDE), resize="squash", reduced=True
+        preprocessing_of(finished.facts["call"]), size=(_SIDE, _SIDE), resize="squash", reduced=True
     )
-    samples = [Sample(image_id=str(i), source=one.source) for i, one in enumerate(known)]
     batches = load_batches(samples, preprocessing, batch_size=_BATCH, workers=workers)
-    usable, copies = [], []
+    usable, copies, problems = [], [], {}
     for batch in track(batches, len(samples), "looking"):
         for one in batch:
-            choice = known[int(one.sample.image_id)]
-            if isinstance(one, Loaded):
-                usable.append(choice)
-                copies.append(one.pixels.ravel() / 255)
+            image_id, source = one.sample.image_id, str(one.sample.source)
+            if isinstance(one, Failed):
+                problems[image_id] = str(one.error)
+            elif not (os.path.isabs(source) or is_url(source)):
+                problems[image_id] = "it is no file"
             else:
-                problems[choice.image_id] = str(one.error)
+                usable.append(Choice(image_id=image_id, source=source, trust=trust_of[image_id]))
+                copies.append(one.pixels.ravel() / 255)
     if not usable and problems:
         why = next(iter(problems.values()))
         raise UsageError(f"{run}: no image can be read ({why}): --images DIR says where they are")
@@ -140,17 +138,19 @@ class _Counted:
         self._boxed = frozenset(boxed)
         self.n_boxed = 0
 
-    def rest(self, seen: Iterator[Seen]) -> Iterator[Seen]:
-        for one in seen:
-            if one.image_id in self._boxed:
+    def rest(self, pairs: Iterator[tuple[Sample, Found]]) -> Iterator[tuple[Sample, Found]]:
+        for sample, found in pairs:
+            if sample.image_id in self._boxed:
                 self.n_boxed += 1
             else:
-                yield one
+                yield sample, found
 
 
 def _trust(found: Localization, is_calibrated: bool) -> float:
     return max(found.scores if is_calibrated else found.label_scores, default=0.0)
 
 
-def _placed(one: Seen, images: Path | None) -> tuple[str, str | None]:
-    return one.image_id, one.source if images is None else str(images / one.image_id)
+def _placed(sample: Sample, images: Path | None) -> Sample:
+    if images is None:
+        return Sample(image_id=sample.image_id, source=sample.source)
+    return Sample(image_id=sample.image_id, source=images.absolute() / sample.image_id)
