@@ -45,7 +45,10 @@ def view(
     a folder beside it, FILE_files; move both together.
     """
     from gradbox.reports.view import write_view
+    from gradbox.stores import address, is_url
 
+    if out is None and is_url(address(run)):
+        raise UsageError(f"{address(run)}: the page is written on this machine: --out FILE.html")
     page = run / "view.html" if out is None else out
     if page.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {page}: a page ends in .html; rename it")

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # `import gradbox` registers the display, and is to take no time
     from PIL.Image import Image
 
+    from gradbox.boxes import Boxes
     from gradbox.localization import ImageSource, Localization
 
 
-def plot(found: "Localization", image: "ImageSource | None" = None) -> "Image":
+def plot(
+    found: "Localization", image: "ImageSource | None" = None, *, truth: "Boxes | None" = None
+) -> "Image":
     """The image with its boxes, each with class, probability and score; map and mask beside.
 
     A notebook shows it, and so it does a localization itself; `.save("found.png")` keeps it.
@@ -19,6 +22,7 @@ def plot(found: "Localization", image: "ImageSource | None" = None) -> "Image":
         found: one localization; with `details=True` it has its heat map, with `masks=True` a mask.
         image: the image, where the localization does not know it, as one read from a file does not,
             or where the numbers of its file say nothing by themselves.
+        truth: true boxes (n, 4) in pixels of the image, drawn in green.
 
     Raises:
         ImageError: the image cannot be read.
@@ -26,6 +30,7 @@ def plot(found: "Localization", image: "ImageSource | None" = None) -> "Image":
     """
     from PIL import Image
 
+    from gradbox.boxes import as_boxes
     from gradbox.errors import UsageError
     from gradbox.images.decode import decode
     from gradbox.images.pixels import readable
@@ -38,7 +43,8 @@ def plot(found: "Localization", image: "ImageSource | None" = None) -> "Image":
             "gradbox.plot(found, 'photo.jpg')"
         )
     rgb = readable(decode(source).pixels)
-    return Image.fromarray(picture(rgb, found, frame=found.frame))
+    known = as_boxes([] if truth is None else truth)
+    return Image.fromarray(picture(rgb, found, frame=found.frame, truth=known))
 
 
 def register() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradbox.errors import ImageError
 from gradbox.localization import Found
-from gradbox.results.entries import PREDICTIONS
+from gradbox.results.facts import RUN
 from gradbox.results.finished import Seen, read_run, run_facts
 
 _PIXELS, _SHARE = 0.01, 1e-4  # what another number of threads may change
@@ -34,9 +34,9 @@ def repetitions(before: Path, after: Path) -> dict[str, Repetition]:
     Raises:
         UsageError: a run is not there, not finished or damaged.
     """
-    if (before / PREDICTIONS).exists():
+    if run_facts(before)["call"].get("command") != "compare":
         return {before.name: _held(before, after)}
-    names = sorted(one.parent.name for one in before.glob(f"*/{PREDICTIONS}"))
+    names = sorted(one.parent.name for one in before.glob(f"*/{RUN}"))
     return {name: _held(before / name, after / name) for name in names}
 
 
