@@ -3,9 +3,11 @@
 import pickle
 import socket
 import sys
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
 import pytest
 from object_stores import BUCKET, free_port
 
@@ -61,18 +63,35 @@ def test_a_walk_gives_a_folder_where_its_name_stands(store: Store) -> None:
 
 def test_parts_of_a_file_and_its_facts(store: Store) -> None:
     store.write("ten", b"0123456789")
-    parts = [store.read_part("ten", *one) for one in ((0, 3), (8, 5), (10, 1), (20, 1))]
-    assert parts == [b"012", b"89", b"", b""]
+    parts = [store.open("ten", part).read() for part in (None, (0, 3), (7, 3), (10, 0))]
+    assert parts == [b"0123456789", b"012", b"789", b""]
+    with pytest.raises(EOFError, match="the file ends at byte 10"):
+        store.open("ten", (8, 3))
     stat = store.stat("ten")
     assert stat is not None
     assert stat.size == 10
     assert stat.version is not None
     assert [entry.size in (None, 10) for entry in store.walk()] == [True]
     assert store.stat("eleven") is None
+    assert store.open("ten", (2, 3), stat.version).read() == b"234"
+
+
+def test_files_are_read_in_blocks(store: Store) -> None:
+    """As of a plain file: any place, any length, blocks of 4 MiB and shorter ones after a jump."""
+    data = np.random.default_rng(0).bytes(10_000_000)
+    store.write("large", data)
+    plain = BytesIO(data)
+    with BufferedReader(store.open("large")) as stream:
+        steps = [(0, 5), (9_999_990, 100), (4_194_300, 10), (300_000, 5_000_000), (7, 0)]
+        for place, count in steps:
+            assert stream.seek(place) == plain.seek(place)
+            assert stream.read(count) == plain.read(count)
+        assert stream.seek(-3, 2) == 9_999_997
+        assert stream.read() == data[-3:]
 
 
 def test_a_file_that_is_not_there(store: Store) -> None:
-    for read in (store.read, lambda name: store.read_part(name, 0, 1)):
+    for read in (store.read, store.open):
         with pytest.raises(FileNotFoundError):
             read("nothing")
 

@@ -1,17 +1,25 @@
 """Folders of files: on this machine, or in an object store."""
 
-import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from gradbox.errors import UsageError
 from gradbox.stores.cloud import SCHEMES, CloudStore
+from gradbox.stores.file import StoredFile, source_of, text_of
 from gradbox.stores.local import LocalStore
+from gradbox.stores.place import address, is_url
 from gradbox.stores.store import Entry, Store, StoreError
 
-__all__ = ["Entry", "Store", "StoreError", "address", "is_url", "open_store"]
-
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+__all__ = [
+    "Entry",
+    "Store",
+    "StoreError",
+    "StoredFile",
+    "address",
+    "is_url",
+    "open_store",
+    "source_of",
+    "text_of",
+]
 
 
 def open_store(place: str | Path) -> Store:
@@ -31,33 +39,3 @@ def open_store(place: str | Path) -> Store:
     store = CloudStore(f"{scheme}://{rest.rstrip('/')}")
     store.check()
     return store
-
-
-def address(place: str | Path) -> str:
-    """A place as text: a path, or a URL other than file://, whose path is given.
-
-    A URL that went through a `Path`, which takes one of its slashes, gets it back.
-
-    >>> address("file:///data/a%20b"), address(Path("s3://photos/a.jpg"))
-    ('/data/a b', 's3://photos/a.jpg')
-
-    Raises:
-        UsageError: a file:// URL of another machine.
-    """
-    text = _from_path(place) if isinstance(place, Path) else place
-    if not text.lower().startswith("file://"):
-        return text
-    url = urlsplit(text)
-    if url.netloc not in ("", "localhost"):
-        raise UsageError(f"{text} is on another machine: write file:///PATH with three slashes")
-    return unquote(text.split("://", 1)[1].removeprefix("localhost"))
-
-
-def _from_path(path: Path) -> str:
-    text = re.sub("^(s3|gs):/(?!/)", r"\1://", str(path))
-    return re.sub("^file:/(?!/)", "file:///", text)
-
-
-def is_url(place: str) -> bool:
-    """Whether an `address` is a URL and no path."""
-    return _URL.fullmatch(place) is not None

@@ -1,5 +1,6 @@
 """Buckets of S3, Google Cloud Storage and what speaks as they do, through pyarrow."""
 
+import io
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gradbox.errors import UsageError
+from gradbox.stores.blocks import Blocks
 from gradbox.stores.store import Entry, Store, StoreError, is_hidden
 
 if TYPE_CHECKING:
+    from pyarrow import NativeFile
     from pyarrow.fs import FileInfo, FileSystem
 
 _PIECE = 2**23
@@ -60,10 +63,19 @@ class CloudStore(Store):
         with self._told(name), self._files.open_input_stream(self._key(name)) as stream:
             return stream.read()
 
-    def read_part(self, name: str, start: int, size: int) -> bytes:
+    def open(
+        self, name: str, part: tuple[int, int] | None = None, version: int | None = None
+    ) -> Blocks:
         """See `Store`."""
-        with self._told(name), self._files.open_input_file(self._key(name)) as stream:
-            return stream.read_at(size, start) if start < stream.size() else b""
+        with self._told(name):
+            opened = _open_file if version is None else _known_file
+            file, size = opened(self, name, version)
+
+        def read(start: int, count: int) -> bytes:
+            with self._told(name):
+                return file.read_at(count, start)
+
+        return Blocks(read, size, part)
 
     def write(self, name: str, data: bytes) -> None:
         """See `Store`; the object appears when all of it has been sent."""
@@ -202,8 +214,23 @@ def _file_system(scheme: str, bucket: str, is_anonymous: bool) -> "FileSystem":
     return SCHEMES[scheme][1](bucket, is_anonymous)
 
 
+def _open_file(store: CloudStore, name: str, _: int | None) -> tuple["NativeFile", int]:
+    """A file that any number of threads may read from, and its size."""
+    file = store._files.open_input_file(store._key(name))
+    return file, file.size()
+
+
+_known_file = lru_cache(maxsize=16)(_open_file)
+"""The same: a tar of many images is opened once."""
+
+
+def _forget() -> None:
+    _known_file.cache_clear()
+    _file_system.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):  # a child shares no connection with its parent
-    os.register_at_fork(after_in_child=_file_system.cache_clear)
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _s3_endpoint() -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradbox.files import whole_file
+from gradbox.stores.blocks import Blocks
 from gradbox.stores.store import Entry, Store
 
 
@@ -26,11 +27,20 @@ class LocalStore(Store):
         """See `Store`."""
         return self.path(name).read_bytes()
 
-    def read_part(self, name: str, start: int, size: int) -> bytes:
-        """See `Store`."""
-        with self.path(name).open("rb") as stream:
+    def open(
+        self, name: str, part: tuple[int, int] | None = None, version: int | None = None
+    ) -> Blocks:
+        """See `Store`; a pipe or a device is no file."""
+        path = self.path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path}")
+        stream = path.open("rb", buffering=0)
+
+        def read(start: int, count: int) -> bytes:
             stream.seek(start)
-            return stream.read(size)
+            return stream.read(count)
+
+        return Blocks(read, path.stat().st_size, part, stream.close)
 
     def write(self, name: str, data: bytes) -> None:
         """See `Store`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gradbox.errors import UsageError
+from gradbox.stores.blocks import Blocks
 
 
 class StoreError(UsageError):
@@ -55,11 +56,16 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def read_part(self, name: str, start: int, size: int) -> bytes:
-        """These bytes of a file, fewer where it ends before.
+    def open(
+        self, name: str, part: tuple[int, int] | None = None, version: int | None = None
+    ) -> Blocks:
+        """A file, or a part of it, the first byte and the number of bytes, read little by little.
+
+        What is open of a known `version` may be used again for it.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
+            EOFError: it ends before the part does.
         """
 
     @abstractmethod

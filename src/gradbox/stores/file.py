@@ -1,0 +1,107 @@
+"""One file in a store, or a part of one, as a value that has a text."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gradbox.stores.blocks import Blocks
+from gradbox.stores.cloud import CloudStore
+from gradbox.stores.local import LocalStore
+from gradbox.stores.place import is_url
+from gradbox.stores.store import Store
+
+_PART = re.compile(r"(.+)#(\d+)\+(\d*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file at a URL, or a part of a file anywhere, such as an image in a tar.
+
+    `place` is the URL or path of the file, `part` the first byte and the number of bytes, None for
+    all of it; the number is None where nobody can say it, as behind a damage. `size` in bytes and
+    `version` are those of the file as it was listed, None where it was not.
+    """
+
+    place: str
+    part: tuple[int, int | None] | None = None
+    size: int | None = field(default=None, compare=False)
+    version: int | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        """The text that `source_of` reads: the place, and `#FIRST+NUMBER` for a part."""
+        if self.part is None:
+            return self.place
+        first, number = self.part
+        return f"{self.place}#{first}+{'' if number is None else number}"
+
+    def stat(self) -> tuple[int, int] | None:
+        """Bytes and version: as it was listed, else as it is now; None where there is no file.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        size, version = self.size, self.version
+        if size is None or version is None:
+            store, name = self.where
+            found = store.stat(name)
+            if found is None or found.size is None or found.version is None:
+                return None
+            size, version = found.size, found.version
+        return (size if self.part is None else self.part[1] or 0), version
+
+    def open(self) -> Blocks:
+        """What is in it.
+
+        Raises:
+            FileNotFoundError: there is none.
+            EOFError: its file ends before, or nobody can say where it ends.
+            StoreError: the store cannot be used.
+        """
+        store, name = self.where
+        if self.part is None:
+            return store.open(name)
+        first, number = self.part
+        if number is None:
+            raise EOFError(f"{self.place} is damaged from byte {first} on")
+        return store.open(name, (first, number), self.version)
+
+    @property
+    def where(self) -> tuple[Store, str]:
+        """The store, unchecked, and the name in it."""
+        return parent(self.place)
+
+
+def parent(place: str) -> tuple[Store, str]:
+    """The bucket of a URL, or the folder of a path, unchecked; and the name in it."""
+    if not is_url(place):
+        path = Path(place)
+        return LocalStore(path.parent), path.name
+    scheme, _, rest = place.partition("://")
+    bucket, _, name = rest.partition("/")
+    return CloudStore(f"{scheme}://{bucket}"), name.rstrip("/")
+
+
+def source_of(
+    text: str, size: int | None = None, version: int | None = None
+) -> Path | StoredFile:
+    """What a text names: a file of this machine, one at a URL, or a part of one.
+
+    >>> source_of("photos.tar#1536+20480")
+    StoredFile(place='photos.tar', part=(1536, 20480), size=None, version=None)
+    >>> source_of(text_of(Path("a#1+2"))) == Path("a#1+2")
+    True
+    """
+    if part := _PART.fullmatch(text):
+        place, first, number = part.groups()
+        return StoredFile(place, (int(first), int(number) if number else None), size, version)
+    if is_url(text):
+        return StoredFile(text, None, size, version)
+    return Path(text.removesuffix("#"))
+
+
+def text_of(source: Path | StoredFile) -> str:
+    """The text that `source_of` reads; a path that reads as something else ends with `#`."""
+    text = str(source)
+    if isinstance(source, Path) and (text.endswith("#") or _PART.fullmatch(text)):
+        return f"{text}#"
+    return text
