@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 
 from gradbox.errors import UsageError
 
@@ -63,6 +65,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with an indent as a whole file; a NaN is an error, not a file nobody can read."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def scratch(owner: object) -> BinaryIO:
+    """A temporary file without a name, open for as long as `owner` is there."""
+    file = TemporaryFile()  # noqa: SIM115
+    weakref.finalize(owner, file.close)
+    return file
 
 
 def hash_bytes(data: bytes) -> str:

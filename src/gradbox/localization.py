@@ -14,6 +14,7 @@ from gradbox.boxes import Box, Boxes, as_boxes
 from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Frame, Mask, Size
 from gradbox.memo import Memo
+from gradbox.stores import StoredFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,9 @@ _HALVES = re.compile("[\ud800-\udfff]")  # of characters, which no file has in i
 RGB = UInt8[np.ndarray, "h w 3"]
 Pixels = UInt8[np.ndarray, "h w c"] | Float32[np.ndarray, "h w c"]
 """An image with the channels that a network takes, in 0..255; three are RGB."""
-ImageSource = str | Path | Image | np.ndarray | Callable[[], np.ndarray]
+ImageFile = str | Path | StoredFile
+"""An image file: a path, a URL, or the text of a part of a file, as `photos.tar#1536+20480`."""
+ImageSource = ImageFile | Image | np.ndarray | Callable[[], np.ndarray]
 """A file, a Pillow image, an array (h, w) or (h, w, c), or a function that makes one."""
 Point = tuple[float, float]
 """(x, y) in pixels of the original image; the middle of pixel i is i + 0.5."""

@@ -23,6 +23,7 @@ from gradbox.images.clips import is_clip
 from gradbox.localization import (
     ClassFrom,
     Found,
+    ImageFile,
     ImageSource,
     Localization,
     Sample,
@@ -281,7 +282,7 @@ def _one_or_many(sources: Any) -> tuple[bool, Iterable[ImageSource | Sample]]:
     """Whether this is one image, and it or all of them as a sequence."""
     if is_clip(sources):
         raise UsageError(f"{sources} is a clip: give its frames, gradbox.frames({str(sources)!r})")
-    one = isinstance(sources, (str, Path, Image.Image)) or callable(sources)
+    one = isinstance(sources, ImageFile | Image.Image) or callable(sources)
     one = one or (isinstance(sources, np.ndarray) and sources.ndim < 4)
     return one, [sources] if one else sources
 
@@ -298,7 +299,7 @@ def _sample(number: int, source: ImageSource | Sample) -> Sample:
 
 def _named(found: Found, sample: Sample) -> Found:
     """What was found in a file that came without an id, under its path."""
-    if not isinstance(sample, _Numbered) or not isinstance(sample.source, (str, Path)):
+    if not isinstance(sample, _Numbered) or not isinstance(sample.source, ImageFile):
         return found
     path = str(sample.source)
     return found.of(path) if isinstance(found, ImageError) else replace(found, image_id=path)

@@ -15,7 +15,8 @@ from PIL import Image
 from gradbox.errors import ImageError, UsageError
 from gradbox.images import decode, sources
 from gradbox.images.decode import is_blank, load_rgb
-from gradbox.images.find import IMAGE_SUFFIXES, find_images
+from gradbox.images.find import find_images
+from gradbox.images.names import IMAGE_SUFFIXES
 from gradbox.images.sources import MAX_PIXELS
 
 RED, GREEN, BLUE, WHITE = [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]

@@ -36,7 +36,7 @@ from gradbox.datasets.table import read_table
 from gradbox.errors import ImageError, UsageError, nearest
 from gradbox.geometry import Size
 from gradbox.images.decode import stored_size
-from gradbox.images.find import id_of
+from gradbox.images.names import id_of
 from gradbox.localization import Sample
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
-from gradbox.images.find import find_files
+from gradbox.images.listing import list_images
 
 FORMS = {
     "coco": "coco:IMAGES@FILE.json",
@@ -97,7 +97,8 @@ def images_under(root: Path) -> dict[str, Path]:
     Raises:
         UsageError: there is no image.
     """
-    return dict(sorted(find_files([root]).items()))
+    found = ((one.image_id, one.source) for one in list_images([root]))
+    return {image_id: source for image_id, source in sorted(found) if isinstance(source, Path)}
 
 
 def shared(labels: Iterable[str]) -> str | None:

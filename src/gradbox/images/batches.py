@@ -4,9 +4,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from gradbox.geometry import Frame
 from gradbox.images.decode import NO_MEMORY, decode, is_blank
 from gradbox.images.memory import Budget, Share
 from gradbox.images.preprocessing import Preprocessing
-from gradbox.images.read import hash_image
+from gradbox.images.read import ImageStream, hash_image, hash_stream, open_image
 from gradbox.images.sources import broken_is_an_error
-from gradbox.localization import Batch, ImageSource, Pixels, Sample, Selection
+from gradbox.localization import Batch, ImageFile, ImageSource, Pixels, Sample, Selection
+from gradbox.stores import StoredFile
 
 BATCHES_AHEAD = 3
 _MOST_WORKERS = 16
@@ -117,8 +118,7 @@ def load(
 ) -> Loaded | Failed:
     """Decode one sample and bring it to input size, in its share of the memory."""
     try:
-        with share or Budget().share() as share:
-            source = sample.source() if callable(sample.source) else sample.source
+        with share or Budget().share() as share, _opened(sample.source) as source:
             decoded = decode(
                 source,
                 channels=preprocessing.channels,
@@ -143,14 +143,26 @@ def load(
     return Loaded(sample, pixels, frame, digest, blank, share)
 
 
-def hash_source(source: ImageSource) -> str:
+@contextmanager
+def _opened(source: ImageSource) -> Iterator[ImageSource | ImageStream]:
+    """A file of a store or tar open, to be fetched once; an image that is made, once."""
+    if isinstance(source, StoredFile):
+        with open_image(source) as stream:
+            yield stream
+    else:
+        yield source() if callable(source) else source
+
+
+def hash_source(source: ImageSource | ImageStream) -> str:
     """SHA-256 of the image's file, or of its numbers where there is none.
 
     Raises:
         ImageError: it cannot be read.
     """
-    if isinstance(source, (str, Path)):
-        return hash_image(Path(source))
+    if isinstance(source, ImageFile):
+        return hash_image(source)
+    if isinstance(source, ImageStream):
+        return hash_stream(source)
     with broken_is_an_error():
         made = np.asarray(source() if callable(source) else source)
         return hash_bytes(np.ascontiguousarray(made).tobytes())

@@ -17,7 +17,7 @@ from gradbox.images.pillow import open_by_pillow, orientation_of
 from gradbox.images.pixels import to_rgb
 from gradbox.images.ranges import Numbers
 from gradbox.images.raster import Raster
-from gradbox.images.read import open_image
+from gradbox.images.read import ImageStream, open_image
 from gradbox.images.reading import NOTHING_SAID, Reading
 from gradbox.images.sources import STEPS, Take, Wanted, broken_is_an_error, read
 from gradbox.localization import RGB, ImageSource, Pixels
@@ -65,7 +65,7 @@ def load_rgb(source: ImageSource) -> RGB:
 
 
 def decode(
-    source: ImageSource,
+    source: ImageSource | ImageStream,
     *,
     channels: int = 3,
     reading: Reading = NOTHING_SAID,

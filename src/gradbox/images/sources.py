@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,7 +20,7 @@ from gradbox.images.pillow import loaded, of_image, open_by_pillow
 from gradbox.images.raster import Layout, Raster
 from gradbox.images.read import ImageStream, open_image
 from gradbox.images.reading import Reading
-from gradbox.localization import ImageSource
+from gradbox.localization import ImageFile, ImageSource
 
 T = TypeVar("T")
 MAX_PIXELS = 2 * 89_478_485
@@ -92,7 +91,7 @@ class Wanted:
 
 
 def read(
-    source: ImageSource, wanted: Wanted, finish: Callable[[Raster, int], T]
+    source: ImageSource | ImageStream, wanted: Wanted, finish: Callable[[Raster, int], T]
 ) -> tuple[T, Size, int]:
     """What is made of the numbers of an image, its (height, width) as stored, its orientation.
 
@@ -103,9 +102,12 @@ def read(
     """
     if callable(source):
         source = source()
-    if isinstance(source, (str, Path)):
-        with open_image(Path(source)) as stream, broken_is_an_error():
-            return _read_file(stream, wanted, finish)
+    if isinstance(source, ImageFile):
+        with open_image(source) as stream:
+            return read(stream, wanted, finish)
+    if isinstance(source, ImageStream):
+        with broken_is_an_error():
+            return _read_file(source, wanted, finish)
     size = _size_in_memory(source)
     wanted.step(size, lambda _: resizing_bytes(size[0] * size[1], wanted.channels))
     if isinstance(source, np.ndarray):

@@ -1,25 +1,24 @@
 """What the result of an image depends on, beside the call: its file, and the classes asked for."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 from gradbox.errors import ImageError
 from gradbox.images.batches import hash_source
 from gradbox.images.clips import ClipFrame
-from gradbox.localization import Sample
+from gradbox.images.read import image_stat
+from gradbox.localization import ImageFile, Sample
+from gradbox.stores import full_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """The file of an image as it was: size in bytes, time of its last change, SHA-256.
+    """The file of an image as it was: size in bytes, time of its last change in ns, SHA-256.
 
     All three are None where the file could not be read, the first two where the image is no file.
-    Of a frame of a clip the first two are the clip's. `source` is its path, whole, where it is one:
-    where to look for the image, and nothing that its result depends on. `asked` are the class
+    Of a frame of a clip the first two are the clip's. `source` is its whole path, URL or place in a
+    tar: where to look for the image, and nothing that its result depends on. `asked` are the class
     indices that were given, None where none was.
     """
 
@@ -33,17 +32,11 @@ class Input:
     def now(cls, sample: Sample, asked: tuple[int, ...] | None) -> "Input":
         """As it is now, without the hash."""
         source = sample.source
-        if not isinstance(source, (str, Path, ClipFrame)):
+        if not isinstance(source, ImageFile | ClipFrame):
             return cls(asked=asked)
-        file = source.clip.path if isinstance(source, ClipFrame) else Path(source)
-        here = cls(source=os.path.abspath(str(source)), asked=asked)
-        try:
-            stat = file.stat()
-        except (OSError, ValueError):
-            return here
-        if not S_ISREG(stat.st_mode):
-            return here
-        return replace(here, bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
+        file = source.clip.path if isinstance(source, ClipFrame) else source
+        size, version = image_stat(file) or (None, None)
+        return cls(source=full_text(str(source)), bytes=size, mtime_ns=version, asked=asked)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Input":

@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from gradbox.errors import ImageError
 from gradbox.images.batches import hash_source
-from gradbox.localization import Found, Localization, Sample
+from gradbox.localization import Found, ImageFile, Localization, Sample
 
 
 def oddities(
@@ -47,7 +46,7 @@ def without_twins(samples: Sequence[Sample], scored: Sequence[Sample]) -> list[S
 def file_hashes(samples: Iterable[Sample]) -> Iterator[tuple[str, str]]:
     """Image ids with the SHA-256 of their files; what is no file, or unreadable, is left out."""
     for sample in samples:
-        if not isinstance(sample.source, Path):
+        if not isinstance(sample.source, ImageFile):
             continue
         try:
             digest = hash_source(sample.source)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gradbox.errors import UsageError
 from gradbox.stores.cloud import SCHEMES, CloudStore
-from gradbox.stores.file import StoredFile, source_of, text_of
+from gradbox.stores.file import StoredFile, full_text, source_of
 from gradbox.stores.local import LocalStore
 from gradbox.stores.place import address, is_url
 from gradbox.stores.store import Entry, Store, StoreError
@@ -15,10 +15,10 @@ __all__ = [
     "StoreError",
     "StoredFile",
     "address",
+    "full_text",
     "is_url",
     "open_store",
     "source_of",
-    "text_of",
 ]
 
 

@@ -1,6 +1,5 @@
 """Buckets of S3, Google Cloud Storage and what speaks as they do, through pyarrow."""
 
-import io
 import os
 import re
 from collections.abc import Callable, Iterator

@@ -1,5 +1,6 @@
 """One file in a store, or a part of one, as a value that has a text."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,7 @@ class StoredFile:
             return store.open(name)
         first, number = self.part
         if number is None:
-            raise EOFError(f"{self.place} is damaged from byte {first} on")
+            raise EOFError(f"it is cut or damaged from byte {first} on, and images may be missing")
         return store.open(name, (first, number), self.version)
 
     @property
@@ -81,27 +82,26 @@ def parent(place: str) -> tuple[Store, str]:
     return CloudStore(f"{scheme}://{bucket}"), name.rstrip("/")
 
 
-def source_of(
-    text: str, size: int | None = None, version: int | None = None
-) -> Path | StoredFile:
+def source_of(text: str, size: int | None = None, version: int | None = None) -> Path | StoredFile:
     """What a text names: a file of this machine, one at a URL, or a part of one.
 
-    >>> source_of("photos.tar#1536+20480")
-    StoredFile(place='photos.tar', part=(1536, 20480), size=None, version=None)
-    >>> source_of(text_of(Path("a#1+2"))) == Path("a#1+2")
-    True
+    >>> source_of("s3://photos/a.tar#1536+20480").part
+    (1536, 20480)
+    >>> source_of("no such file#1+2")
+    PosixPath('no such file#1+2')
     """
-    if part := _PART.fullmatch(text):
+    part = _PART.fullmatch(text)
+    if part and (is_url(text) or os.path.exists(part[1])):
         place, first, number = part.groups()
         return StoredFile(place, (int(first), int(number) if number else None), size, version)
-    if is_url(text):
-        return StoredFile(text, None, size, version)
-    return Path(text.removesuffix("#"))
+    return StoredFile(text, None, size, version) if is_url(text) else Path(text)
 
 
-def text_of(source: Path | StoredFile) -> str:
-    """The text that `source_of` reads; a path that reads as something else ends with `#`."""
+def full_text(source: str | Path | StoredFile) -> str:
+    """The text of a file that names it from everywhere on this machine.
+
+    >>> full_text("s3://photos/a.jpg"), full_text(Path("/data/a.jpg"))
+    ('s3://photos/a.jpg', '/data/a.jpg')
+    """
     text = str(source)
-    if isinstance(source, Path) and (text.endswith("#") or _PART.fullmatch(text)):
-        return f"{text}#"
-    return text
+    return text if is_url(text) else os.path.abspath(text)

@@ -30,7 +30,8 @@ def load(stream: ImageStream, stack: Stack | None, claim: Claim) -> Raster:
     """
     fits = _fits()
     _check_whole(fits, stream)
-    with fits.open(stream, memmap=False, lazy_load_hdus=True) as units:
+    units = fits.open(stream, memmap=False, lazy_load_hdus=True)
+    try:
         found = next((unit for unit in units if unit.is_image and len(unit.shape) > 1), None)
         if found is None:
             kinds = ", ".join(type(unit).__name__ for unit in units)
@@ -38,6 +39,8 @@ def load(stream: ImageStream, stack: Stack | None, claim: Claim) -> Raster:
         layout = Layout(found.shape, axes_of_planes(len(found.shape) - 2) + "YX", _WIDEST)
         claim(layout)
         numbers = found.data
+    finally:
+        units.close(closed=False)  # the stream is the caller's
     return Raster.of_array(one_plane(numbers, layout, stack))
 
 
