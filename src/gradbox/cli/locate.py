@@ -1,7 +1,8 @@
 """`gradbox locate`: boxes of images and folders."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +15,19 @@ from gradbox.cli.grouped import grouped
 from gradbox.cli.method_options import ForegroundOptions, TileOptions
 from gradbox.errors import UsageError
 
+if TYPE_CHECKING:
+    from gradbox.localization import Sample
+
 
 @grouped
 def locate(
-    paths: Annotated[list[Path], typer.Argument(help="Images, folders of images, and clips.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders and .tar files of images, at paths or at s3:// and gs:// URLs;"
+            " list:FILE takes those that a text, CSV or parquet file lists; and clips."
+        ),
+    ],
     model: mo.Model = None,
     out: Annotated[
         Path | None,
@@ -69,13 +79,15 @@ def locate(
     """
     from gradbox import pipeline
     from gradbox.cli.preview import preview
-    from gradbox.images.clips import Every, with_frames
-    from gradbox.images.find import find_images
+    from gradbox.images.clips import Every, is_clip, with_frames
+    from gradbox.images.listing import list_images
     from gradbox.methods import is_calibrated, to_method
     from gradbox.runs.plan import settled
 
     chosen = Every(nth=every, per_second=fps)
-    samples = list(with_frames(find_images(paths, apart_from=out), chosen))
+    samples: "Sequence[Sample]" = list_images(images, apart_from=out)
+    if any(map(is_clip, images)):
+        samples = list(with_frames(samples, chosen))
     method = tiles.on_tiles(boxed.with_foreground(method))
     asked: Any = {
         "method": method,

@@ -13,7 +13,7 @@ from gradbox.cli.grouped import grouped
 
 @grouped
 def maps(
-    photograph: Annotated[Path, typer.Argument(help="An image.")],
+    photograph: Annotated[str, typer.Argument(help="An image: a path or a URL.")],
     model: mo.Model = None,
     out: Annotated[
         Path, typer.Option("--out", help="The picture, .jpg or .png.", metavar="FILE")

@@ -7,10 +7,10 @@ may be a URL; else it is relative to the folder of the list. A `.tar` stands for
 
 import csv
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from io import BufferedReader, TextIOWrapper
-from typing import BinaryIO
 
 from gradbox.errors import UsageError
 from gradbox.images.names import Listed, id_of_name
@@ -68,17 +68,20 @@ def _place(path: str, base: str, where: str) -> tuple[str, str]:
                 f"{where}: {place} is no path, and no URL that begins with s3:// or gs://"
             )
         return place, image_id
-    return (f"{base}/{place}" if is_url(base) else os.path.join(base, place)), image_id
+    if not is_url(base):
+        return os.path.join(base, place), image_id
+    scheme, _, folder = base.partition("://")
+    return f"{scheme}://{posixpath.normpath(f'{folder}/{place}')}", image_id
 
 
-def _of_text(stream: BinaryIO, where: str) -> Iterator[Row]:
+def _of_text(stream: BufferedReader, where: str) -> Iterator[Row]:
     for number, line in enumerate(_lines(stream, where), 1):
         path, _, label = line.rstrip("\r\n").partition("\t")
         if path.strip():
             yield number, path, label
 
 
-def _of_table(stream: BinaryIO, where: str, delimiter: str = ",") -> Iterator[Row]:
+def _of_table(stream: BufferedReader, where: str, delimiter: str = ",") -> Iterator[Row]:
     reader = csv.reader(_lines(stream, where), strict=True, delimiter=delimiter)
     try:
         path, label = _columns(next(reader, []), where)
@@ -92,7 +95,7 @@ def _of_table(stream: BinaryIO, where: str, delimiter: str = ",") -> Iterator[Ro
         raise UsageError(f"{where}, line {reader.line_num}: {error}; close each quote") from None
 
 
-def _of_parquet(stream: BinaryIO, where: str) -> Iterator[Row]:
+def _of_parquet(stream: BufferedReader, where: str) -> Iterator[Row]:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -114,7 +117,7 @@ def _of_parquet(stream: BinaryIO, where: str) -> Iterator[Row]:
         raise UsageError(f"{where}, row {number + 1}: {' '.join(str(error).split())}") from error
 
 
-_ROWS: dict[str, Callable[[BinaryIO, str], Iterator[Row]]] = {
+_ROWS: dict[str, Callable[[BufferedReader, str], Iterator[Row]]] = {
     ".csv": _of_table,
     ".tsv": partial(_of_table, delimiter="\t"),
     ".parquet": _of_parquet,
@@ -132,7 +135,7 @@ def _columns(names: Sequence[str], where: str) -> tuple[int, int | None]:
     return path, next((names.index(name) for name in _CLASSES if name in names), None)
 
 
-def _lines(stream: BinaryIO, where: str) -> Iterator[str]:
+def _lines(stream: BufferedReader, where: str) -> Iterator[str]:
     try:
         yield from TextIOWrapper(stream, "utf-8-sig", newline="")
     except UnicodeDecodeError as error:

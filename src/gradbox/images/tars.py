@@ -10,7 +10,6 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from itertools import groupby, islice
-from typing import BinaryIO
 
 from gradbox.errors import UsageError
 from gradbox.images.names import Listed, id_of_name, is_image
@@ -62,7 +61,7 @@ def members(text: str, image_id: str) -> Iterator[Listed]:
     with raw as stream:
         for first, size, below, label in _images(stream, entry.size or 0):
             is_empty = False
-            part = StoredFile(text, (first, size), entry.size, entry.version)
+            part = StoredFile(text, (first, size), version=entry.version)
             yield Listed(f"{image_id}/{id_of_name(below)}", part, label)
     if is_empty:
         raise UsageError(f"no image in the tar {text}")
@@ -72,7 +71,7 @@ Found = tuple[int, int | None, str, str | None]
 """Of an image the first byte, the number of bytes, the name and the class."""
 
 
-def _images(stream: BinaryIO, size: int) -> Iterator[Found]:
+def _images(stream: BufferedReader, size: int) -> Iterator[Found]:
     """The images, and what stands for those behind a damage: its number of bytes is None."""
     for _, group in groupby(_members(stream), key=_sample_of):
         while some := list(islice(group, _MOST)):
@@ -86,7 +85,7 @@ def _images(stream: BinaryIO, size: int) -> Iterator[Found]:
                 yield first, None, f"damaged from byte {first}", None
 
 
-def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo | int]:
+def _members(stream: BufferedReader) -> Iterator[tarfile.TarInfo | int]:
     """What is in a tar, one after the other; and the place from which on it cannot be read."""
     try:
         tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115  # the stream is the caller's
@@ -126,7 +125,7 @@ def _is_image(member: tarfile.TarInfo) -> bool:
     return is_image(member.name) and not is_hidden(id_of_name(member.name))
 
 
-def _label(members: Iterable[tarfile.TarInfo | int], stream: BinaryIO) -> str | None:
+def _label(members: Iterable[tarfile.TarInfo | int], stream: BufferedReader) -> str | None:
     for one in members:
         if isinstance(one, int) or _ending(one) not in _CLASSES or one.size > _LARGEST_CLASS:
             continue

@@ -12,7 +12,7 @@ from gradbox.errors import UsageError
 from gradbox.images.clips import ClipFrame, frame_at
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.images.reading import Reading
-from gradbox.localization import Found, Sample
+from gradbox.localization import Found, ImageFile, Sample
 from gradbox.results.entries import INPUTS, PREDICTIONS
 from gradbox.results.facts import RUN, read_facts
 from gradbox.results.parquet import require_pyarrow
@@ -66,7 +66,7 @@ class Lines:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """One image of a run; `source` is its path, None where it is no file or none is known."""
+    """One image of a run; `source` is its path or URL, None where it is no file, or unknown."""
 
     image_id: str
     source: str | None
@@ -96,7 +96,7 @@ def read_run(place: Path, *, masks: bool = False) -> Iterator[Seen]:
         UsageError: there is no finished run, or it is damaged.
     """
     for sample, found in open_finished(place).pairs(masks=masks):
-        is_file = isinstance(sample.source, (str, Path, ClipFrame))
+        is_file = isinstance(sample.source, ImageFile | ClipFrame)
         source = str(sample.source) if is_file else None
         is_known = source is not None and (os.path.isabs(source) or is_url(source))
         yield Seen(image_id=sample.image_id, source=source if is_known else None, found=found)

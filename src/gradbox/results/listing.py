@@ -20,7 +20,7 @@ from gradbox.images.clips import frame_at
 from gradbox.localization import Sample
 from gradbox.results.inputs import Input
 from gradbox.results.parquet import LISTED, DamagedError, Row, decode, encode
-from gradbox.stores import Store
+from gradbox.stores import Store, source_of
 
 FOLDER = "images"
 _KEY = 16  # characters of a key: 96 bits, so that no two of 50 million images share one
@@ -160,7 +160,7 @@ def row_of(index: int, sample: Sample, now: Input) -> Row:
 def _sample_of(row: Mapping[str, Any]) -> Sample:
     return Sample(
         image_id=row["image"],
-        source=frame_at(row["source"]) or Path(row["source"]),
+        source=frame_at(row["source"]) or source_of(row["source"], row["bytes"], _version(row)),
         boxes=as_boxes(row["boxes"] or []),
         labels=tuple(row["labels"] or ()),
         label=row["label"],
@@ -173,9 +173,13 @@ def _input_of(row: Mapping[str, Any]) -> Input:
     return Input(
         source=row["source"],
         bytes=row["bytes"],
-        mtime_ns=None if row["version"] is None else int(row["version"]),
+        mtime_ns=_version(row),
         asked=None if row["asked"] is None else tuple(row["asked"]),
     )
+
+
+def _version(row: Mapping[str, Any]) -> int | None:
+    return None if row["version"] is None else int(row["version"])
 
 
 def _merged(before: Row, now: Row) -> Row:

@@ -21,7 +21,7 @@ from gradbox.results.inputs import Input
 from gradbox.results.listing import Listed, Listing, name_of, row_of
 from gradbox.results.parquet import FOUND, DamagedError, Row, decode, encode
 from gradbox.results.predictions import Outcome, from_line
-from gradbox.stores import Store, open_store
+from gradbox.stores import Store, open_store, source_of
 
 FOLDER = "shards"
 SHARD = 4096
@@ -247,5 +247,5 @@ def _digest(row: Row) -> str | None:
     """The SHA-256 of a listed file as it is now."""
     if row["source"] is None:
         return None
-    sample = Sample(image_id=row["image"], source=Path(row["source"]))
+    sample = Sample(image_id=row["image"], source=source_of(row["source"]))
     return Input.now(sample, None).hashed(sample).sha256

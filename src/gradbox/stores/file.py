@@ -19,8 +19,8 @@ class StoredFile:
     """A file at a URL, or a part of a file anywhere, such as an image in a tar.
 
     `place` is the URL or path of the file, `part` the first byte and the number of bytes, None for
-    all of it; the number is None where nobody can say it, as behind a damage. `size` in bytes and
-    `version` are those of the file as it was listed, None where it was not.
+    all of it; the number is None where nobody can say it, as behind a damage. `size` in bytes, of a
+    file that is no part, and `version` are as they were listed, None where they were not.
     """
 
     place: str
@@ -36,19 +36,19 @@ class StoredFile:
         return f"{self.place}#{first}+{'' if number is None else number}"
 
     def stat(self) -> tuple[int, int] | None:
-        """Bytes and version: as it was listed, else as it is now; None where there is no file.
+        """Bytes, of a part its own, and version: as listed, else now; None where there is no file.
 
         Raises:
             StoreError: the store cannot be used.
         """
-        size, version = self.size, self.version
+        size, version = self.size if self.part is None else self.part[1] or 0, self.version
         if size is None or version is None:
             store, name = self.where
             found = store.stat(name)
             if found is None or found.size is None or found.version is None:
                 return None
-            size, version = found.size, found.version
-        return (size if self.part is None else self.part[1] or 0), version
+            return found.size if size is None else size, found.version
+        return size, version
 
     def open(self) -> Blocks:
         """What is in it.
