@@ -10,7 +10,7 @@ import os
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from io import BufferedReader, TextIOWrapper
+from io import BufferedIOBase, BufferedReader, TextIOWrapper
 
 from gradbox.errors import UsageError
 from gradbox.images.names import Listed, id_of_name
@@ -74,14 +74,14 @@ def _place(path: str, base: str, where: str) -> tuple[str, str]:
     return f"{scheme}://{posixpath.normpath(f'{folder}/{place}')}", image_id
 
 
-def _of_text(stream: BufferedReader, where: str) -> Iterator[Row]:
+def _of_text(stream: BufferedIOBase, where: str) -> Iterator[Row]:
     for number, line in enumerate(_lines(stream, where), 1):
         path, _, label = line.rstrip("\r\n").partition("\t")
         if path.strip():
             yield number, path, label
 
 
-def _of_table(stream: BufferedReader, where: str, delimiter: str = ",") -> Iterator[Row]:
+def _of_table(stream: BufferedIOBase, where: str, delimiter: str = ",") -> Iterator[Row]:
     reader = csv.reader(_lines(stream, where), strict=True, delimiter=delimiter)
     try:
         path, label = _columns(next(reader, []), where)
@@ -95,7 +95,7 @@ def _of_table(stream: BufferedReader, where: str, delimiter: str = ",") -> Itera
         raise UsageError(f"{where}, line {reader.line_num}: {error}; close each quote") from None
 
 
-def _of_parquet(stream: BufferedReader, where: str) -> Iterator[Row]:
+def _of_parquet(stream: BufferedIOBase, where: str) -> Iterator[Row]:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -117,7 +117,7 @@ def _of_parquet(stream: BufferedReader, where: str) -> Iterator[Row]:
         raise UsageError(f"{where}, row {number + 1}: {' '.join(str(error).split())}") from error
 
 
-_ROWS: dict[str, Callable[[BufferedReader, str], Iterator[Row]]] = {
+_ROWS: dict[str, Callable[[BufferedIOBase, str], Iterator[Row]]] = {
     ".csv": _of_table,
     ".tsv": partial(_of_table, delimiter="\t"),
     ".parquet": _of_parquet,
@@ -135,8 +135,8 @@ def _columns(names: Sequence[str], where: str) -> tuple[int, int | None]:
     return path, next((names.index(name) for name in _CLASSES if name in names), None)
 
 
-def _lines(stream: BufferedReader, where: str) -> Iterator[str]:
+def _lines(stream: BufferedIOBase, where: str) -> Iterator[str]:
     try:
-        yield from TextIOWrapper(stream, "utf-8-sig", newline="")
+        yield from TextIOWrapper(stream, "utf-8-sig", newline="")  # type: ignore[type-var]
     except UnicodeDecodeError as error:
         raise UsageError(f"{where} is not UTF-8 text ({error.reason}): save it as UTF-8") from None

@@ -8,7 +8,7 @@ whose image is `0001.jpg`, other images, as `0001.mask.png`, are no images of th
 import json
 import tarfile
 from collections.abc import Iterable, Iterator
-from io import BufferedReader
+from io import BufferedIOBase, BufferedReader
 from itertools import groupby, islice
 
 from gradbox.errors import UsageError
@@ -71,7 +71,7 @@ Found = tuple[int, int | None, str, str | None]
 """Of an image the first byte, the number of bytes, the name and the class."""
 
 
-def _images(stream: BufferedReader, size: int) -> Iterator[Found]:
+def _images(stream: BufferedIOBase, size: int) -> Iterator[Found]:
     """The images, and what stands for those behind a damage: its number of bytes is None."""
     for _, group in groupby(_members(stream), key=_sample_of):
         while some := list(islice(group, _MOST)):
@@ -85,7 +85,7 @@ def _images(stream: BufferedReader, size: int) -> Iterator[Found]:
                 yield first, None, f"damaged from byte {first}", None
 
 
-def _members(stream: BufferedReader) -> Iterator[tarfile.TarInfo | int]:
+def _members(stream: BufferedIOBase) -> Iterator[tarfile.TarInfo | int]:
     """What is in a tar, one after the other; and the place from which on it cannot be read."""
     try:
         tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115  # the stream is the caller's
@@ -125,7 +125,7 @@ def _is_image(member: tarfile.TarInfo) -> bool:
     return is_image(member.name) and not is_hidden(id_of_name(member.name))
 
 
-def _label(members: Iterable[tarfile.TarInfo | int], stream: BufferedReader) -> str | None:
+def _label(members: Iterable[tarfile.TarInfo | int], stream: BufferedIOBase) -> str | None:
     for one in members:
         if isinstance(one, int) or _ending(one) not in _CLASSES or one.size > _LARGEST_CLASS:
             continue
