@@ -85,7 +85,7 @@ def locate(
     from gradbox.runs.plan import settled
 
     chosen = Every(nth=every, per_second=fps)
-    samples: "Sequence[Sample]" = list_images(images, apart_from=out)
+    samples: Sequence[Sample] = list_images(images, apart_from=out)
     if any(map(is_clip, images)):
         samples = list(with_frames(samples, chosen))
     method = tiles.on_tiles(boxed.with_foreground(method))
