@@ -20,6 +20,7 @@ FORMS = {
     "folder": "folder:DIR",
     "imagenet": "imagenet:DIR@val",
     "labelstudio": "labelstudio:IMAGES@FILE.json",
+    "list": "list:FILE",
     "scenes": "scenes:N",
     "voc": "voc:DIR@2007/test",
     "yolo": "yolo:DIR",
@@ -33,9 +34,12 @@ ABOUT = {
     "DIR/meta.csv with image,label and DIR/masks where they exist",
     "cub": "Caltech-UCSD Birds-200-2011, also @train and @all",
     "cvat": "CVAT for images 1.1; polygons, masks and ellipses as boxes; a tag is the class",
-    "folder": "images without boxes; the first folder below DIR is the class",
+    "folder": "images without boxes; the first folder below DIR is the class; also s3://, gs:// and"
+    " .tar files, where a .cls beside an image names it",
     "imagenet": "ILSVRC2012 with its XML boxes, also @loc and @folders; classes are wnids",
     "labelstudio": "Label Studio's JSON or JSON-MIN, with what people corrected; outlines as boxes",
+    "list": "images without boxes that a text, CSV or parquet file lists, with their classes; also"
+    " at s3:// and gs://",
     "scenes": "generated pictures with exact boxes and masks, as in scenes:1000,seed=7,size=192",
     "voc": "VOCdevkit, any year and split; @2007/test,difficult keeps difficult objects",
     "yolo": "DIR/images, DIR/labels and DIR/data.yaml or classes.txt; yolo:DIR@val is a part",
