@@ -9,7 +9,7 @@ from time import monotonic
 
 import numpy as np
 import pytest
-from object_stores import BUCKET, free_port
+from object_stores import BUCKET, free_port, s3
 
 from gradbox.errors import UsageError
 from gradbox.stores import Store, address, open_store
@@ -161,6 +161,30 @@ def test_no_such_bucket(scheme: str, request: pytest.FixtureRequest) -> None:
     for rest in ("elsewhere", "elsewhere/below"):
         with pytest.raises(UsageError, match="there is no bucket 'elsewhere' at http://127"):
             open_store(f"{scheme}://{rest}")
+
+
+@pytest.mark.slow
+def test_no_right_to_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a server that checks who asks, after the first request, which makes the bucket."""
+    pytest.importorskip("moto")
+    monkeypatch.setenv("INITIAL_NO_AUTH_ACTION_COUNT", "1")
+    with s3(tmp_path) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(UsageError) as error:
+            open_store(f"s3://{BUCKET}")
+    assert f"s3://{BUCKET}: no right to it at http://127" in str(error.value)
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_google_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
+    started = monotonic()
+    with pytest.raises(UsageError, match="does not answer as it should within 8 s"):
+        open_store(f"gs://{BUCKET}")
+    assert monotonic() - started < 30
 
 
 @pytest.mark.slow

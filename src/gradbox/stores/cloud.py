@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 _PIECE = 2**23
 _TRIES = 3
 _CONNECT_SECONDS = 3.0
-_RETRY_SECONDS = 15
+_RETRY_SECONDS = 8
 _ANONYMOUS = "anonymous@"
 _KEYS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth application-default login",
 }
+_PATIENCE = {"s3": f"after {_TRIES} tries", "gs": f"within {_RETRY_SECONDS} s"}
 _DENIED = re.compile(
-    r"ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE|Token|[Cc]redential|"
+    r"ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE|Token|[Cc]redential|authenticat|"
     r"UNAUTHENTICATED|PERMISSION_DENIED|HTTP status 40[13]\b|Permission denied|\b40[13]\b"
 )
 
@@ -174,11 +176,13 @@ class CloudStore(Store):
             raise
         except OSError as error:
             url = f"{self.url}/{name}" if name else self.url
-            text = " ".join(str(error).split())
+            text = shorten(str(error), 300, placeholder=" ...")
             if _DENIED.search(text):
                 why = f"no right to it{self._where}: {_KEYS[self._scheme]}"
             else:
-                why = f"the store{self._where} does not answer as it should after {_TRIES} tries"
+                why = (
+                    f"the store{self._where} does not answer as it should {_PATIENCE[self._scheme]}"
+                )
             raise StoreError(f"{url}: {why} ({text})") from error
 
 
