@@ -1,6 +1,7 @@
 """The text of a data set, and what all layouts promise."""
 
 import os
+import tarfile
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_a_folder_without_a_kind_is_told_what_to_type(tmp_path):
         load_dataset(str(tmp_path))
 
 
-@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"scenes"}))
+@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"list", "scenes"}))
 def test_every_kind_refuses_a_missing_folder_and_shows_its_form(kind):
     rest = FORMS[kind].partition(":")[2].replace("DIR", "missing").replace("IMAGES", "missing")
     with pytest.raises(UsageError, match=r"there is no folder 'missing'.*write " + kind):
@@ -93,7 +94,7 @@ def test_refuses_no_images_duplicates_and_paths_that_lead_outside(image_ids, rea
 
 
 @pytest.mark.parametrize("folder", ["a\0b", "x" * 5000, "~nobody-of-this-name/x"])
-@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"scenes"}))
+@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"list", "scenes"}))
 def test_what_can_be_no_folder_is_refused_as_one_that_is_missing(kind, folder):
     rest = FORMS[kind].partition(":")[2].replace("DIR", folder).replace("IMAGES", folder)
     with pytest.raises(UsageError, match="there is no folder"):
@@ -117,6 +118,41 @@ def test_scenes_that_no_machine_can_draw_are_refused(options, reason):
 def test_every_kind_says_what_lies_behind_it():
     assert ABOUT.keys() == LOADERS.keys() == FORMS.keys()
     assert "image,width,height,class,xmin,ymin,xmax,ymax" in ABOUT["csv"]
+
+
+@pytest.mark.parametrize("file", ["nothing.txt", "a\0b", "x" * 5000, "~nobody-of-this-name/x"])
+def test_what_can_be_no_list_is_refused(file):
+    with pytest.raises(UsageError, match="there is no such file; name a text, CSV or parquet file"):
+        load_dataset(f"list:{file}")
+
+
+def test_a_list_is_a_data_set_with_classes(photo, tmp_path):
+    photo("b/1.jpg")
+    photo("a.png")
+    (tmp_path / "all.csv").write_text("path,class\nb/1.jpg,dog\na.png,\nc.png,cat\n")
+    dataset = load_dataset(f"list:{tmp_path / 'all.csv'}")
+    assert {s.image_id: s.label for s in dataset.samples} == {
+        "a.png": None,
+        "b/1.jpg": "dog",
+        "c.png": "cat",
+    }
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.problems == ("1 of 3 images listed, but there is no such file, such as c.png",)
+
+
+def test_a_tar_is_a_folder_with_classes(photo, tmp_path):
+    for name in ("top.jpg", "dog/1.png", "dog/2.jpg"):
+        photo(name)
+    (tmp_path / "dog" / "2.cls").write_text("cat")
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        for name in ("top.jpg", "dog/1.png", "dog/2.cls", "dog/2.jpg"):
+            tar.add(tmp_path / name, name)
+    dataset = load_dataset(f"folder:{tmp_path / 't.tar'}")
+    assert {s.image_id: s.label for s in dataset.samples} == {
+        "t.tar/dog/1.png": "dog",
+        "t.tar/dog/2.jpg": "cat",
+        "t.tar/top.jpg": None,
+    }
 
 
 def test_folder_takes_the_class_from_the_first_folder(photo, tmp_path):

@@ -61,7 +61,7 @@ class LocalStore(Store):
         path = self.path(name)
         try:
             status = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
+        except (OSError, ValueError):  # also a name that no file can have
             return None
         if path.is_dir():
             return Entry(name, is_folder=True)
