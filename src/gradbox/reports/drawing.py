@@ -93,7 +93,7 @@ def contact_sheet(
     return _sheet([panels[start : start + columns] for start in range(0, len(panels), columns)])
 
 
-def resized_within(rgb: RGB, side: int) -> RGB:
+def resized_within(rgb: RGB, side: int) -> UInt8[np.ndarray, "H W 3"]:
     """A copy whose longer side has at most so many pixels; a smaller picture stays as it is."""
     height, width = rgb.shape[:2]
     share = side / max(height, width)

@@ -7,33 +7,24 @@ from typing import Any
 
 import gradio as gr
 from gradio_image_annotation import image_annotator
-from PIL import Image
 
 from gradbox.auto.fitting import FEWEST
 from gradbox.errors import ImageError
-from gradbox.files import hash_bytes
-from gradbox.localization import RGB
 from gradbox.web.answers import answered, fitted_html, remark, without_folders
+from gradbox.web.copies import Copies
 from gradbox.web.drawn import Drawn
 from gradbox.web.explorer import Explorer
 from gradbox.web.look_tab import PRIVATE, Side
 
-_SIDE = 800
-"""Longer side in pixels of the copy that boxes are drawn on; a small image is enlarged."""
-
 
 class FitTab:
-    """The tab, laid out and wired; `previews` is a folder that the server may show.
-
-    What is drawn belongs to the copy that a browser says it shows, not to the image that was chosen
-    last: a box that is finished late still lands where it was drawn.
-    """
+    """The tab, laid out and wired; `previews` is a folder that the server may show."""
 
     def __init__(
         self, explorer: Explorer, drawn: Drawn, sides: Sequence[Side], previews: Path
     ) -> None:
         self.explorer, self.drawn = explorer, drawn
-        self.sides, self.previews = sides, previews
+        self.sides, self.copies = sides, Copies(drawn, explorer.seen, previews)
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
                 drop = gr.File(
@@ -134,30 +125,11 @@ class FitTab:
         """Keep what is drawn; the payload is what the browser sent, so nothing in it is trusted."""
 
         def keep() -> str:
-            name, boxes = self._read(shown or {})
-            if name is not None:
-                self.drawn.draw(name, boxes)
+            self.copies.draw(shown or {})
             return self._counts()
 
         said = answered(keep)
         return said, gr.Dropdown(choices=self._choices()["choices"])
-
-    def _read(self, shown: Mapping[str, Any]) -> tuple[str | None, list[list[float]]]:
-        """Which image a browser shows, and the boxes there in pixels of the original."""
-        file = Path(str((shown.get("image") or {}).get("path", ""))).name
-        name = next((one for one in self.drawn.image_ids if _copy_name(one) == file), None)
-        if name is None:
-            return None, []
-        scale = _scale(self.drawn.size(name))
-        edges = ("xmin", "ymin", "xmax", "ymax")
-        try:
-            boxes = [
-                [float(box[edge]) / (float(box.get("scaleFactor") or 1) * scale) for edge in edges]
-                for box in shown.get("boxes") or ()
-            ]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ImageError("these are no boxes") from error
-        return name, [[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in boxes]
 
     def _fit(self, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 (Gradio's way)
         def make() -> str:
@@ -184,38 +156,9 @@ class FitTab:
         if name is None:
             return None
         try:
-            return self._drawn_on(name)
+            return self.copies.shown(name)
         except ValueError as error:
             raise gr.Error(without_folders(str(error))) from error
-
-    def _drawn_on(self, name: str) -> dict[str, Any]:
-        copy = self.previews / _copy_name(name)
-        if not copy.exists():
-            _copied(self.explorer.seen(self.drawn.file(name))).save(copy)
-        boxes = self.drawn.boxes(name) * _scale(self.drawn.size(name))
-        edges = ("xmin", "ymin", "xmax", "ymax")
-        return {
-            "image": str(copy),
-            "boxes": [dict(zip(edges, box, strict=True)) for box in boxes.round().tolist()],
-        }
-
-
-def _copy_name(name: str) -> str:
-    """The file of the copy of an image, by which a browser says which one it shows."""
-    return f"{hash_bytes(name.encode())[:16]}.png"
-
-
-def _copied(rgb: RGB) -> Image.Image:
-    whole = Image.fromarray(rgb)
-    width, height = (
-        max(1, round(side * _scale((whole.height, whole.width)))) for side in whole.size
-    )
-    return whole.resize((width, height), Image.Resampling.LANCZOS)
-
-
-def _scale(size: tuple[int, int]) -> float:
-    """From pixels of an original of this (height, width) to those of its copy."""
-    return _SIDE / max(size)
 
 
 def _tracked(progress: Any) -> Any:

@@ -44,7 +44,7 @@ class Side:
 
 def look_tab(explorer: Explorer) -> Sequence[Side]:
     """Lay the tab out and wire it; its two sides."""
-    opened = gr.State(None, time_to_live=3600)
+    opened = gr.State(None)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             drop = gr.File(label="Drop or paste an image", elem_classes="drop", height=130)
@@ -162,8 +162,10 @@ def _drawer(explorer: Explorer) -> Any:
     def draw(
         opened: Opened | None, label: str, mask: bool, method: str, box: str, *values: float
     ) -> str:
-        if opened is None or method == NOTHING:
+        if method == NOTHING:
             return ""
+        if opened is None:  # nothing yet, or so many other pages since that it was let go
+            return remark("drop an image, or take an example")
 
         def make() -> str:
             found = explorer.locate(
