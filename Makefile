@@ -41,13 +41,24 @@ campaign: export OMP_NUM_THREADS := 1
 campaign: $(INSTALLED) ## damaged files, kills, full disks, threads: SCALE=20 for the long run
 	$(BIN)/pytest -n 2 -q -m slow tests/campaign --scale $(or $(SCALE),1) --campaign-seed $(or $(SEED),0)
 
+# Label Studio needs other versions than gradbox, so it has an environment of its own (1 GB).
+LABEL_STUDIO := build/labelling/label-studio
+LABEL_STUDIO_VERSION := 1.23.2
+
+$(LABEL_STUDIO)/.installed-$(LABEL_STUDIO_VERSION):
+	@echo "installing Label Studio $(LABEL_STUDIO_VERSION) into $(LABEL_STUDIO): about 1 GB, some minutes"
+	$(PYTHON) -m venv --clear $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/pip install --quiet --disable-pip-version-check label-studio==$(LABEL_STUDIO_VERSION)
+	@touch $@
+
 # Each file of tests runs in the environment of its program, which is made at the first call.
 labelling: export OMP_NUM_THREADS := 1
-labelling: $(INSTALLED) ## the exports in FiftyOne, datumaro and Ultralytics themselves (1.5 GB)
+labelling: $(INSTALLED) $(LABEL_STUDIO)/.installed-$(LABEL_STUDIO_VERSION) ## the real Label Studio (1 GB), FiftyOne, datumaro and Ultralytics (1.5 GB)
 	for program in datumaro fiftyone ultralytics; do \
 	  python=$$($(BIN)/python tests/labelling/environments.py $$program) || exit 1; \
 	  $$python -m pytest -q -rs -m labelling tests/labelling/test_$$program.py || exit 1; \
 	done
+	$(BIN)/pytest -q -rs -m labelling tests/labelling/label_studio
 
 docs: $(INSTALLED) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

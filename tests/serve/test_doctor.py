@@ -153,7 +153,11 @@ FAULTS = {
         "no local storage of the project holds it",
     ),
     "another host": (image("http://elsewhere.example/a.png"), "--images-from http://elsewhere"),
-    "a bucket": (image("s3://bucket/a.png"), "may not be read by gradbox serve"),
+    "a bucket without a storage": (
+        {**image("s3://bucket/a.png"), "/tasks/1/resolve/": (404, {})},
+        "add its bucket under Settings",
+    ),
+    "a storage of another kind": (image("redis://host/a.png"), "may not be read by gradbox serve"),
     "a path": (image("folder/a.png"), "--root"),
     "no address": (tasks({"data": {"text": "x"}}), "1 tasks have no address at 'image'"),
 }
@@ -167,6 +171,7 @@ def test_each_fault_is_one_line(fault, capsys):
 
 
 WELL_ENOUGH = {
+    "a bucket": {**image("s3://bucket/a.png"), "/tasks/1/resolve/": b"an image"},
     "all": {},
     "local files below the root": {**image("/data/local-files/?d=a"), **about(has_root=True)},
     "paths below the root": {**image("folder/a.png"), **about(has_root=True)},

@@ -1,5 +1,6 @@
 """Where images may come from, tried with hosts that answer as an attacker would have them."""
 
+import base64
 import hashlib
 import socket
 import time
@@ -13,7 +14,7 @@ from PIL import Image
 from gradbox.errors import ImageError, UsageError
 from gradbox.serve import http
 from gradbox.serve.http import Client, Origin, RequestError
-from gradbox.serve.images import Places, places
+from gradbox.serve.images import Places, address_in, places
 
 KEY = "0123456789abcdef"
 
@@ -195,6 +196,22 @@ def test_a_personal_access_token_is_exchanged_once_and_anew_when_it_runs_out(tmp
         assert "does not take the token" in said
 
 
+def test_what_lies_in_a_bucket_is_asked_of_label_studio(tmp_path):
+    # Label Studio sends a redirect to an address that is signed, of a host that has to be named.
+    address = address_in({"photo": "s3://bucket/a b.png"}, "photo", 7)
+    with host(lambda it: give(it, b"y")) as (bucket, asked):
+        with host(lambda it: give(it, status=303, Location=f"{bucket}/b?signed=1")) as (url, own):
+            assert "none of the places" in refusal(places(url, KEY, [], None), address, tmp_path)
+            assert read(places(url, KEY, [bucket], None), address, tmp_path) == b"y"
+    path, _, encoded = own[0][0].partition("?fileuri=")
+    assert path == "/tasks/7/resolve/"
+    assert base64.urlsafe_b64decode(encoded) == b"s3://bucket/a b.png"
+    assert "Authorization" not in asked[0][1]
+    assert address_in({"photo": "/data/upload/1/a.png"}, "photo", 7) == "/data/upload/1/a.png"
+    for data in ({}, {"photo": ""}, {"photo": 7}, None, "x"):
+        assert address_in(data, "photo", 7) is None
+
+
 def test_files_below_the_root(picture, tmp_path):
     where = places(None, None, [], picture.parents[1])
     for address in ("/data/local-files/?d=folder/a%20b.png", "folder/a b.png", "folder/a%20b.png"):
@@ -218,7 +235,7 @@ def test_files_below_the_root(picture, tmp_path):
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("s3://bucket/a.png", "s3 is not read here"),
+        ("redis://host/a.png", "redis is not read here"),
         ("data:image/png;base64,AAAA", "data is not read here"),
         ("file:///etc/passwd", "file is not read here"),
         ("folder/a.png", "a path is not read here"),

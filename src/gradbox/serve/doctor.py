@@ -1,7 +1,7 @@
 """What is wrong between Label Studio and gradbox: each usual fault in one line."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from gradbox.labelstudio.configuration import parse
 from gradbox.serve.access import Access
 from gradbox.serve.findings import Finding, labels_of_model, stored_predictions
 from gradbox.serve.http import Answer, Client, Origin, RequestError, origin_of
-from gradbox.serve.images import LOCAL, UPLOADS
+from gradbox.serve.images import BUCKETS, LOCAL, UPLOADS, address_in
 from gradbox.serve.login import Login
 
 _MOST_TASKS = 200
@@ -112,12 +112,7 @@ class Doctor:
             yield Finding(False, str(error))
             return
         yield from labels_of_model(configuration, about)
-        tasks = _items(
-            self.access.ask(
-                f"api/tasks?project={project['id']}&page_size={_MOST_TASKS}&fields=all"
-            ).json,
-            "tasks",
-        )
+        tasks = self._tasks(int(project["id"]))
         if not tasks:
             yield Finding(False, "there are no tasks: import images")
             return
@@ -125,6 +120,11 @@ class Doctor:
             tasks, configuration, [one["model_version"] for one in backends]
         )
         yield from self._images(tasks, configuration.key, about)
+
+    def _tasks(self, project: int) -> Sequence[Mapping[str, Any]]:
+        """The first tasks; in review, as else Label Studio may ask the backend for all of them."""
+        path = f"api/tasks?project={project}&page_size={_MOST_TASKS}&fields=all&review=true"
+        return _items(self.access.ask(path).json, "tasks")
 
     def _blocked(self, project: int, url: str) -> Iterator[Finding]:
         """Whether Label Studio may talk to a backend at all.
@@ -195,46 +195,59 @@ class Doctor:
         self, tasks: Sequence[Mapping[str, Any]], key: str, about: Mapping[str, Any]
     ) -> Iterator[Finding]:
         """Whether the backend can get the images: one of each kind of address is tried."""
-        addresses = [str(task["data"].get(key) or "") for task in tasks]
-        if not all(addresses):
-            yield Finding(False, f"{addresses.count('')} tasks have no address at {key!r}")
+        addresses = [address_in(task.get("data"), key, task.get("id")) for task in tasks]
+        if lacking := addresses.count(None):
+            yield Finding(False, f"{lacking} tasks have no address at {key!r}")
         kinds = {_kind(address): address for address in reversed(addresses) if address}
+        named = {Origin.of(url) for url in about.get("images_from", [])}
+        client = Client({*self.client.allowed, *named})
+        access = replace(self.access, client=client)
         for kind, address in sorted(kinds.items()):
-            problem = self._image_problem(kind, address, about)
+            try:
+                problem = _image_problem(access, kind, address, about)
+            except RequestError as error:
+                problem = f"{address}: {error}; gradbox serve needs its host as --images-from"
             yield Finding(problem is None, problem or f"images such as {address} can be read")
 
-    def _image_problem(self, kind: str, address: str, about: Mapping[str, Any]) -> str | None:
-        if kind in (LOCAL, "path"):
-            if about.get("has_root"):
-                return None
-            if kind == "path":
-                return f"{address} is a path: start gradbox serve with --root, its folder"
-        if kind not in (LOCAL, UPLOADS, "page"):
-            known = [about.get("label_studio"), *about.get("images_from", [])]
-            if kind.startswith("http") and (kind in known or not about):
-                return None
-            wanted = f"--images-from {kind}" if kind.startswith("http") else "http addresses"
-            return f"{address} may not be read by gradbox serve: it needs {wanted}"
-        without = self.access.ask(address, with_key=False).status
-        if without in (401, 403) and about and not about.get("has_key"):
-            return (
-                f"{address} needs a key, which gradbox serve has not: start it with "
-                "--label-studio and LABEL_STUDIO_API_KEY"
-            )
-        answer = self.access.ask(address)
-        if answer.status == 200:
+
+def _image_problem(access: Access, kind: str, address: str, about: Mapping[str, Any]) -> str | None:
+    """What keeps a backend that says this of itself from an image, if anything does."""
+    if kind in (LOCAL, "path"):
+        if about.get("has_root"):
             return None
-        if kind == LOCAL and "disabled by default" in answer.text:
-            return (
-                f"{address}: local files are off: start Label Studio with "
-                "LOCAL_FILES_SERVING_ENABLED=true and LOCAL_FILES_DOCUMENT_ROOT=DIR"
-            )
-        if kind == LOCAL:
-            return (
-                f"{address}: no such file, or no local storage of the project holds it: add its "
-                "folder under Settings, Cloud Storage, Local files"
-            )
-        return f"{address} cannot be fetched (status {answer.status}): import the file again"
+        if kind == "path":
+            return f"{address} is a path: start gradbox serve with --root, its folder"
+    if kind not in (LOCAL, UPLOADS, BUCKETS, "page"):
+        known = [about.get("label_studio"), *about.get("images_from", [])]
+        if kind.startswith("http") and (kind in known or not about):
+            return None
+        wanted = f"--images-from {kind}" if kind.startswith("http") else "http addresses"
+        return f"{address} may not be read by gradbox serve: it needs {wanted}"
+    without = access.ask(address, with_key=False).status
+    if without in (401, 403) and about and not about.get("has_key"):
+        return (
+            f"{address} needs a key, which gradbox serve has not: start it with "
+            "--label-studio and LABEL_STUDIO_API_KEY"
+        )
+    answer = access.ask(address)
+    if answer.status == 200:
+        return None
+    if kind == LOCAL and "disabled by default" in answer.text:
+        return (
+            f"{address}: local files are off: start Label Studio with "
+            "LOCAL_FILES_SERVING_ENABLED=true and LOCAL_FILES_DOCUMENT_ROOT=DIR"
+        )
+    if kind == LOCAL:
+        return (
+            f"{address}: no such file, or no local storage of the project holds it: add its "
+            "folder under Settings, Cloud Storage, Local files"
+        )
+    if kind == BUCKETS:
+        return (
+            f"{address}: Label Studio cannot get the file (status {answer.status}): add its bucket "
+            "under Settings, Cloud Storage, or mend its credentials"
+        )
+    return f"{address} cannot be fetched (status {answer.status}): import the file again"
 
 
 def _kind(address: str) -> str:
@@ -244,7 +257,7 @@ def _kind(address: str) -> str:
         return str(Origin.of(address))
     if parts.scheme:
         return parts.scheme
-    for start in (LOCAL, UPLOADS):
+    for start in (LOCAL, UPLOADS, BUCKETS):
         if start in parts.path:
             return start
     return "page" if address.startswith("/") else "path"

@@ -1,12 +1,13 @@
 """The image of a task as a file: of a folder, of Label Studio, or of another host that is named."""
 
 import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO
+from typing import IO, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gradbox.errors import ImageError, UsageError
@@ -18,6 +19,26 @@ LOCAL = "/data/local-files/"
 """Where Label Studio serves the files of its own machine, the path behind `?d=`."""
 UPLOADS = "/data/upload/"
 """Where it serves what was imported by hand."""
+
+
+BUCKETS = "/tasks/"
+"""Where it serves what lies in a bucket."""
+_SCHEMES = ("s3", "gs", "azure-blob")
+"""Of addresses in buckets."""
+
+
+def address_in(data: Any, key: str, task: Any) -> str | None:
+    """The address of a task's image, None where it has none.
+
+    What lies in a bucket is asked of Label Studio, by the task's id: it sends the file, or a
+    redirect to one that is signed.
+    """
+    address = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(address, str) or not address:
+        return None
+    if address.partition("://")[0] not in _SCHEMES:
+        return address
+    return f"{BUCKETS}{task}/resolve/?fileuri={urlsafe_b64encode(address.encode()).decode()}"
 
 
 def places(

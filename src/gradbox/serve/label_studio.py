@@ -17,6 +17,7 @@ from starlette.routing import Route
 from gradbox.errors import ImageError, UsageError
 from gradbox.labelstudio.configuration import Configuration, Shape, parse
 from gradbox.labelstudio.regions import Shapes, prediction
+from gradbox.serve.images import address_in
 from gradbox.serve.labels import Labels
 from gradbox.serve.login import Login
 from gradbox.serve.predictor import Made, Predictor
@@ -169,13 +170,12 @@ class _Asked:
         problems: list[ImageError | None] = []
         addresses = []
         for task in tasks:
-            data = task.get("data")
-            address = data.get(key) if isinstance(data, dict) else None
-            if isinstance(address, str) and address:
+            address = address_in(task.get("data"), key, task.get("id"))
+            if address is None:
+                problems.append(ImageError(f"the task has no address of an image at {key!r}"))
+            else:
                 addresses.append(address)
                 problems.append(None)
-            else:
-                problems.append(ImageError(f"the task has no address of an image at {key!r}"))
         return cls(problems, addresses)
 
 

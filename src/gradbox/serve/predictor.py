@@ -82,6 +82,8 @@ class Predictor:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(timeout=5)
+        for one in self._ready:
+            one.file.close()
         self._spool.cleanup()
 
     def ask(self, addresses: Sequence[str]) -> list["Future[Made]"]:
