@@ -1,6 +1,6 @@
 """The constant boxes that every table holds a method against."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,48 +9,41 @@ from jaxtyping import Float
 from gradbox.boxes import centered, choose
 from gradbox.errors import UsageError
 from gradbox.geometry import Size
-from gradbox.localization import Found, Localization, Sample
+from gradbox.localization import Sample
 from gradbox.scores.boxes import Scores, Unit
 from gradbox.scores.units import HEADLINE, TrueUnit, summary
 
-
-def score_constant(
-    units: Mapping[str, Sequence[TrueUnit]],
-    found: Mapping[str, Found],
-    shares: tuple[float, float],
-) -> Scores:
-    """The scores of the same centred box in every image, on the same units as `score`."""
-    return Scores.of(
-        Unit.of(image_id, centered(*localization.size, shares), truth.boxes, localization.size)
-        for image_id, of_image in units.items()
-        if isinstance(localization := found[image_id], Localization)
-        for truth in of_image
-    )
+Shares = tuple[float, float]
+"""How much of an image's (height, width) a centred box takes."""
 
 
-def baselines(
-    units: Mapping[str, Sequence[TrueUnit]],
-    found: Mapping[str, Found],
-    *,
-    fitting: Sequence[Sample],
-    oracle: bool,
-) -> dict[str, dict[str, Any]]:
-    """The constant boxes by name, scored on the same units.
+def constant_units(
+    image: int, truth: Sequence[TrueUnit], size: Size, shares: Shares
+) -> Iterator[Unit]:
+    """The scored units of a centred box in an image, the same ones as those of a method."""
+    box = centered(*size, shares)
+    return (Unit.of(image, box, one.boxes, size) for one in truth)
 
-    `center(mean)` takes the mean size of the boxes of `fitting`; `oracle` marks it where these are
-    the scored images themselves.
-    """
-    sized = [(s.boxes, s.size) for s in fitting if s.size is not None and len(s.boxes)]
+
+def constant_boxes(fitting: Iterable[Sample]) -> dict[str, Shares]:
+    """The constant boxes by name; `center(mean)` is the mean size of the boxes of `fitting`."""
     shares = {"center(0.8)": (0.8, 0.8), "whole": (1.0, 1.0)}
-    if sized:
-        shares["center(mean)"] = mean_shares(sized)
-    rows: dict[str, dict[str, Any]] = {}
-    for name, share in shares.items():
-        numbers = summary(score_constant(units, found, share))
-        rows[name] = {key: numbers[key] for key in HEADLINE if key in numbers}
-        rows[name] |= {"share_of_height": share[0], "share_of_width": share[1]}
-        rows[name] |= {"oracle": oracle and name == "center(mean)"}
-    return rows
+    try:
+        mean = mean_shares((s.boxes, s.size) for s in fitting if s.size is not None)
+    except UsageError:  # there is no box
+        return shares
+    return {**shares, "center(mean)": mean}
+
+
+def baseline(name: str, scores: Scores, shares: Shares, *, oracle: bool) -> Mapping[str, Any]:
+    """The numbers of a constant box; `oracle` where the mean is that of the scored images."""
+    numbers = summary(scores)
+    return {
+        **{key: numbers[key] for key in HEADLINE if key in numbers},
+        "share_of_height": shares[0],
+        "share_of_width": shares[1],
+        "oracle": oracle and name == "center(mean)",
+    }
 
 
 def mean_shares(
@@ -66,12 +59,12 @@ def mean_shares(
     Raises:
         UsageError: there is no box at all.
     """
-    shares = [
-        (chosen[:, 2:] - chosen[:, :2]) / np.array([width, height])
-        for boxes, (height, width) in images
-        for chosen in [choose(boxes, which)]
-    ]
-    if not sum(map(len, shares)):
+    total, count = np.zeros(2), 0
+    for boxes, (height, width) in images:
+        for box in choose(boxes, which):
+            total += (box[2:] - box[:2]) / np.array([width, height])
+            count += 1
+    if not count:
         raise UsageError("center(mean) needs boxes to take the mean of, and no image has one")
-    share_w, share_h = np.concatenate(shares).mean(axis=0)
+    share_w, share_h = total / count
     return float(share_h), float(share_w)

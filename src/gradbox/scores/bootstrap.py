@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 Bounds = tuple[float | None, float | None]
 """The lower and the upper end of an interval; None where there is none."""
-_DRAWS_AT_ONCE = 2**22  # bounds the memory of resampling to about 100 MB
+MANY = 20_000
+"""Up to so many groups each is drawn by itself; of more, whole bags of them are drawn."""
+BAGS = 4096
+_DRAWS_AT_ONCE = 2**20  # bounds the memory of resampling to about 25 MB
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,22 @@ class Interval:
     high: float | None
 
 
+def bags(n_groups: int, seed: int = 0) -> Int[np.ndarray, "n"]:
+    """The number of what each group is drawn with: its own, or where there are many its bag's.
+
+    More than `MANY` groups are put at random into `BAGS` bags of as many each, or one more. Bags
+    are as independent as groups, so what is drawn varies as much; with so many of them the width
+    of an interval is off by about 1 / sqrt(2 * BAGS), one per cent. (Random groups: Wolter,
+    Introduction to Variance Estimation, 2007, chapter 2.)
+    """
+    if n_groups <= MANY:
+        return np.arange(n_groups)
+    return np.random.default_rng(seed).permutation(n_groups) % BAGS
+
+
 def interval(
     values: Shaped[np.ndarray, "n"],
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | Shaped[np.ndarray, "n"] | None = None,
     *,
     level: float = 0.95,
     resamples: int = 10_000,
@@ -32,7 +48,8 @@ def interval(
     """The mean of numbers or hits with its percentile bootstrap interval.
 
     Whole groups are drawn with replacement: pass the image of each value where several units of
-    one image are scored, since these are not independent. Without groups each value is its own.
+    one image are scored, since these are not independent. Without groups each value is its own. Of
+    more than `MANY` groups whole `bags` are drawn.
     (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.)
 
     Raises:
@@ -42,15 +59,24 @@ def interval(
         raise ValueError("the mean of no values is not defined")
     if groups is not None and len(groups) != len(values):
         raise ValueError(f"{len(values)} values but {len(groups)} groups: one group for each value")
-    ids = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    ids = np.arange(len(values)) if groups is None else numbered(groups)
     sums, counts = np.bincount(ids, weights=values), np.bincount(ids)
     mean = float(sums.sum() / counts.sum())
+    bag = bags(len(sums), seed)
+    sums, counts = np.bincount(bag, weights=sums), np.bincount(bag, weights=counts)
 
     def resampled_mean(drawn: Shaped[np.ndarray, "... g"], axis: int) -> Float[np.ndarray, "..."]:
         return np.asarray(sums[drawn].sum(axis) / counts[drawn].sum(axis))
 
     bounds = _bounds(resampled_mean, len(sums), len(sums), level, resamples, seed)
     return Interval(mean, *bounds)
+
+
+def numbered(groups: Sequence[str] | Shaped[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    """The groups as numbers from 0 in their order, none left out."""
+    if isinstance(groups, np.ndarray) and (groups[1:] >= groups[:-1]).all():  # without a sort
+        return np.cumsum(np.concatenate([[False], groups[1:] != groups[:-1]]))
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def standard_error(
@@ -126,7 +152,7 @@ def _bounds(
 def paired_difference(
     a: Shaped[np.ndarray, "n"],
     b: Shaped[np.ndarray, "n"],
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | Shaped[np.ndarray, "n"] | None = None,
     *,
     level: float = 0.95,
     resamples: int = 10_000,

@@ -5,18 +5,19 @@ true boxes of the unit, any of which counts. Shares are in [0, 1]; None stands w
 nothing to score.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from math import fsum
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Shaped
 
 from gradbox.boxes import Boxes, area, centers, iou
 from gradbox.geometry import Size
+from gradbox.scores.columns import Columns
 
 Box = Float[np.ndarray, "4"]
 MARGINS = tuple(step / 20 for step in range(11))
@@ -27,6 +28,19 @@ IOU_EDGES = np.arange(21) / 20
 SIZE_EDGES = (0.05, 0.15, 0.30, 0.60)
 SIZE_GROUPS = ("<5%", "5-15%", "15-30%", "30-60%", ">=60%")
 COUNT_GROUPS = ("1", "2", "3+")
+_NO_LABEL = _NOT_KNOWN = -1
+_COLUMNS: Mapping[str, str] = {
+    "image": "i4",
+    "label": "i4",
+    "iou": "f8",
+    "center_margin": "f8",
+    "object_share": "f8",
+    "n_objects": "i4",
+    "recognized": "i1",
+    "in_top5": "i1",
+    "pointed": "i1",
+    "score": "f8",
+}
 _EDGE = 1e-9  # a centre this near the edge of a shrunk box, in shares of the side, lies on it
 
 
@@ -92,15 +106,15 @@ def pointing_hit(peak: Float[np.ndarray, "2"], truth: Boxes, tolerance: float = 
 class Unit:
     """The scores of one unit.
 
-    `label` is the class that per-class tables use. `recognized` and `in_top5` say whether the
-    classifier's best, or one of its five best classes is the unit's. `object_share` is the area
-    of the largest true box over that of the image: it does not depend on the prediction, so the
-    size groups of two methods hold the same units. `pointed` says whether the peak of the box's
-    heat map hits a true box, None where there is no map. `score` is the box's own, None where there
-    is no box.
+    `image` is the number of its image in the run. `label` is the class that per-class tables use.
+    `recognized` and `in_top5` say whether the classifier's best, or one of its five best classes is
+    the unit's. `object_share` is the area of the largest true box over that of the image: it does
+    not depend on the prediction, so the size groups of two methods hold the same units. `pointed`
+    says whether the peak of the box's heat map hits a true box, None where there is no map. `score`
+    is the box's own, None where there is no box.
     """
 
-    image_id: str
+    image: int
     label: str | None
     iou: float
     center_margin: float
@@ -114,7 +128,7 @@ class Unit:
     @classmethod
     def of(
         cls,
-        image_id: str,
+        image: int,
         box: Box | None,
         truth: Boxes,
         size: Size,
@@ -134,9 +148,9 @@ class Unit:
             ValueError: no true boxes: then there is nothing to score.
         """
         if len(truth) == 0:
-            raise ValueError(f"{image_id}: a unit without a true box cannot be scored")
+            raise ValueError(f"image {image}: a unit without a true box cannot be scored")
         return cls(
-            image_id=image_id,
+            image=image,
             label=label,
             iou=0.0 if box is None else best_iou(box, truth),
             center_margin=OUTSIDE if box is None else center_margin(box, truth),
@@ -149,29 +163,72 @@ class Unit:
         )
 
 
-@dataclass(frozen=True)
 class Scores:
-    """The units scored so far; `a + b` is what one pass over the images of both would give."""
+    """The units scored so far; `a + b` is what one pass over the images of both would give.
 
-    units: tuple[Unit, ...] = ()
+    A million units take less than 50 MB on disk, and in memory what one number of each takes.
+    """
+
+    def __init__(self) -> None:
+        self._units = Columns(_COLUMNS)
+        self._labels: dict[str, int] = {}
 
     @classmethod
     def of(cls, units: Iterable[Unit]) -> "Scores":
         """The state after these units."""
-        return cls(tuple(units))
+        scores = cls()
+        for unit in units:
+            scores.add(unit)
+        return scores
+
+    def add(self, unit: Unit) -> None:
+        """Count one more unit."""
+        self._units.append(
+            (
+                unit.image,
+                self._code(unit.label),
+                unit.iou,
+                unit.center_margin,
+                unit.object_share,
+                unit.n_objects,
+                *(_NOT_KNOWN if f is None else f for f in (unit.recognized, unit.in_top5)),
+                _NOT_KNOWN if unit.pointed is None else unit.pointed,
+                np.nan if unit.score is None else unit.score,
+            )
+        )
 
     def __add__(self, other: "Scores") -> "Scores":
-        return Scores(self.units + other.units)
+        both = Scores()
+        for one in (self, other):
+            codes = np.array([*map(both._code, one._labels), _NO_LABEL])  # noqa: SLF001
+            for rows in one._units.blocks():
+                named = rows.copy()
+                named["label"] = codes[rows["label"]]
+                both._units.extend(named)
+        return both
+
+    def __len__(self) -> int:
+        return len(self._units)
 
     @property
-    def image_ids(self) -> tuple[str, ...]:
-        """The image of each unit: the groups of a bootstrap."""
-        return tuple(unit.image_id for unit in self.units)
+    def images(self) -> Int[np.ndarray, "n"]:
+        """The number of each unit's image: the groups of a bootstrap."""
+        return self._units["image"]
 
     @property
     def ious(self) -> Float[np.ndarray, "n"]:
         """The IoU of each unit."""
-        return np.array([unit.iou for unit in self.units], dtype=np.float64)
+        return self._units["iou"]
+
+    @property
+    def scores(self) -> Float[np.ndarray, "n"]:
+        """The score of each unit's box, NaN where there is none."""
+        return self._units["score"]
+
+    def flags(self, name: str) -> Bool[np.ndarray, "n"] | None:
+        """`recognized`, `in_top5` or `pointed` of each unit; None unless known for every one."""
+        known = self._units[name]
+        return known.astype(bool) if len(known) and known.min() != _NOT_KNOWN else None
 
     def summary(self, *, threshold: float = 0.5, strict: bool = True) -> dict[str, Any]:
         """All numbers, ready for JSON and the same in whatever order the units came.
@@ -181,64 +238,64 @@ class Scores:
         `by_recognized` and `pointing_game` are None unless it is known for every unit.
         `iou_histogram` counts units between `IOU_EDGES`.
         """
-        hits = is_hit(self.ious, threshold, strict)
-        margins = np.array([unit.center_margin for unit in self.units], dtype=np.float64)
-        recognized = _known([unit.recognized for unit in self.units])
-        pointed = _known([unit.pointed for unit in self.units])
-        table = partial(_table, threshold=threshold, strict=strict)
-        labelled = [(unit.label, unit.iou) for unit in self.units if unit.label is not None]
-        per_class = table(labelled, sorted({label for label, _ in labelled}))
+        ious = self.ious
+        hits = is_hit(ious, threshold, strict)
+        recognized, pointed = self.flags("recognized"), self.flags("pointed")
+        table = partial(_table, ious, threshold=threshold, strict=strict)
+        sizes = np.digitize(self._units["object_share"], SIZE_EDGES)
+        counts = np.minimum(self._units["n_objects"], len(COUNT_GROUPS)) - 1
+        per_class = dict(sorted(table(self._units["label"], list(self._labels)).items()))
         return {
-            "n_images": len(set(self.image_ids)),
-            "n_units": len(self.units),
+            "n_images": len(np.unique(self.images)),
+            "n_units": len(self),
             "iou_threshold": threshold,
             "iou_strict": strict,
             "corloc": _share(hits),
-            "mean_iou": _mean(self.ious),
-            "corloc_class_mean": _mean(row["corloc"] for row in per_class.values()),
-            "mean_iou_class_mean": _mean(row["mean_iou"] for row in per_class.values()),
+            "mean_iou": _mean(ious),
+            "corloc_class_mean": _mean([row["corloc"] for row in per_class.values()]),
+            "mean_iou_class_mean": _mean([row["mean_iou"] for row in per_class.values()]),
             "mean_iou_class_min": min(
                 (row["mean_iou"] for row in per_class.values()), default=None
             ),
             "pointing_game": None if pointed is None else _share(pointed),
             **_recognition("top1", recognized, hits),
-            **_recognition("top5", _known([unit.in_top5 for unit in self.units]), hits),
+            **_recognition("top5", self.flags("in_top5"), hits),
             "center_correctness": {
                 f"{margin:.2f}": share
-                for margin, share in zip(MARGINS, center_correctness(margins), strict=True)
+                for margin, share in zip(
+                    MARGINS, center_correctness(self._units["center_margin"]), strict=True
+                )
             },
-            "iou_histogram": np.histogram(self.ious, bins=IOU_EDGES)[0].tolist(),
-            "by_object_size": table(
-                [(_size_group(unit.object_share), unit.iou) for unit in self.units], SIZE_GROUPS
-            ),
-            "by_n_objects": table(
-                [(COUNT_GROUPS[min(unit.n_objects, 3) - 1], unit.iou) for unit in self.units],
-                COUNT_GROUPS,
-            ),
-            "by_recognized": None
-            if recognized is None
-            else table(
-                [("yes" if unit.recognized else "no", unit.iou) for unit in self.units],
-                ("yes", "no"),
-            ),
+            "iou_histogram": np.histogram(ious, bins=IOU_EDGES)[0].tolist(),
+            "by_object_size": table(sizes, SIZE_GROUPS),
+            "by_n_objects": table(counts, COUNT_GROUPS),
+            "by_recognized": None if recognized is None else table(1 - recognized, ("yes", "no")),
             "per_class": per_class,
         }
 
+    def _code(self, label: str | None) -> int:
+        return _NO_LABEL if label is None else self._labels.setdefault(label, len(self._labels))
+
 
 def _table(
-    rows: Iterable[tuple[str, float]], groups: Iterable[str], threshold: float, strict: bool
+    ious: Float[np.ndarray, "n"],
+    codes: Shaped[np.ndarray, "n"],
+    groups: Sequence[str],
+    *,
+    threshold: float,
+    strict: bool,
 ) -> dict[str, dict[str, Any]]:
-    """The scores of each group of (group, IoU) rows, in the order of `groups`."""
-    members: dict[str, list[float]] = {group: [] for group in groups}
-    for group, iou_of_unit in rows:
-        members[group].append(iou_of_unit)
+    """The scores of each group; `codes` are the places of the units' groups, or negative."""
+    order = np.argsort(codes, kind="stable")
+    edges = np.searchsorted(codes, np.arange(len(groups) + 1), sorter=order)
+    members = (ious[order[low:high]] for low, high in pairwise(edges))
     return {
         group: {
-            "n": len(ious),
-            "corloc": corloc(np.array(ious, dtype=np.float64), threshold, strict),
-            "mean_iou": _mean(ious),
+            "n": len(of_group),
+            "corloc": corloc(of_group, threshold, strict),
+            "mean_iou": _mean(of_group),
         }
-        for group, ious in members.items()
+        for group, of_group in zip(groups, members, strict=True)
     }
 
 
@@ -251,19 +308,10 @@ def _recognition(
     }
 
 
-def _size_group(object_share: float) -> str:
-    return SIZE_GROUPS[bisect_right(SIZE_EDGES, object_share)]
-
-
 def _share(flags: Bool[np.ndarray, "n"]) -> float | None:
     return float(flags.mean()) if len(flags) else None
 
 
-def _mean(values: Iterable[float]) -> float | None:
+def _mean(values: Sequence[float] | Float[np.ndarray, "n"]) -> float | None:
     """The mean by an exact sum, so that the order of the units cannot show in the last digit."""
-    numbers = list(values)
-    return fsum(numbers) / len(numbers) if numbers else None
-
-
-def _known(flags: Sequence[bool | None]) -> Bool[np.ndarray, "n"] | None:
-    return None if not flags or None in flags else np.array(flags, dtype=bool)
+    return fsum(values) / len(values) if len(values) else None

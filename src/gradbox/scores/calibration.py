@@ -4,7 +4,6 @@ A hit is a box with IoU > 0.5, as for CorLoc. Equal scores are never told apart,
 depends on the order of the images.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,13 @@ Hits = Bool[np.ndarray, "n"]
 
 def mean_ranks(values: Values) -> Values:
     """The ranks from 1 to n, lowest value first; equal values share the mean of theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+    order = np.argsort(values, kind="stable")
+    rising = values[order]
+    first = np.flatnonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))
+    counts = np.diff(first, append=len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(first + (counts + 1) / 2, counts)
+    return ranks
 
 
 def pearson(a: Values, b: Values) -> float | None:
@@ -87,41 +91,52 @@ def calibration(scores: Scores, *, strict: bool = True, is_calibrated: bool) -> 
     its 95 % bootstrap interval over images, and `reliability`: of each bin its mean `score`, its
     share of `hits` with interval, and its `n` boxes. None where there is nothing to tell.
     """
-    boxed = [(u.score, u.iou, u.image_id) for u in scores.units if u.score is not None]
-    boxed.sort()  # so that the order of the units cannot show in the last digit
-    trusts = np.array([trust for trust, _, _ in boxed], dtype=np.float64)
-    ious = np.array([iou for _, iou, _ in boxed], dtype=np.float64)
-    hits, n_units = is_hit(ious, strict=strict), len(scores.units)
+    trusts, ious, images = _boxed(scores)
+    hits, n_units, n_boxes = is_hit(ious, strict=strict), len(scores), len(trusts)
     along = risks(trusts, hits)
     numbers = {
         "is_calibrated": is_calibrated,
-        "n_boxes": len(boxed),
-        "coverage": len(boxed) / n_units if n_units else None,
-        "aurc": float(along.mean()) if boxed else None,
-        "risk_coverage": [[k / n_units, float(along[k - 1])] for k in _shown(len(boxed))],
+        "n_boxes": n_boxes,
+        "coverage": n_boxes / n_units if n_units else None,
+        "aurc": float(along.mean()) if n_boxes else None,
+        "risk_coverage": [[k / n_units, float(along[k - 1])] for k in _shown(n_boxes)],
         "pearson": pearson(trusts, ious),
         "spearman": spearman(trusts, ious),
     }
-    if is_calibrated and boxed:
-        numbers |= _as_probabilities(trusts, hits, [image_id for _, _, image_id in boxed])
+    if is_calibrated and n_boxes:
+        numbers |= _as_probabilities(trusts, hits, images)
     return numbers
 
 
-def _as_probabilities(scores: Values, hits: Hits, image_ids: Sequence[str]) -> dict[str, Any]:
-    spread = interval((scores - hits) ** 2, image_ids)
+def _boxed(scores: Scores) -> tuple[Values, Values, Int[np.ndarray, "n"]]:
+    """The scores, IoUs and images of the units that have a box, lowest score first.
+
+    Sorted, so that the order of the units cannot show in the last digit.
+    """
+    trusts, ious, images = scores.scores, scores.ious, scores.images
+    order = np.lexsort((images, ious, trusts))[: len(trusts) - int(np.isnan(trusts).sum())]
+    return trusts[order], ious[order], images[order]
+
+
+def _as_probabilities(
+    scores: Values, hits: Hits, images: Int[np.ndarray, "n"]
+) -> dict[str, Any]:
+    spread = interval((scores - hits) ** 2, images)
     return {
         "ece": expected_calibration_error(scores, hits),
         "brier": brier(scores, hits),
         "brier_interval": [spread.low, spread.high],
-        "reliability": _reliability(scores, hits, np.array(image_ids)),
+        "reliability": _reliability(scores, hits, images),
     }
 
 
-def _reliability(scores: Values, hits: Hits, image_ids: np.ndarray) -> list[dict[str, Any]]:
+def _reliability(
+    scores: Values, hits: Hits, images: Int[np.ndarray, "n"]
+) -> list[dict[str, Any]]:
     numbers, rows = bin_numbers(scores), []
     for number in np.unique(numbers):
         of_bin = numbers == number
-        spread = interval(hits[of_bin], image_ids[of_bin].tolist())
+        spread = interval(hits[of_bin], images[of_bin])
         rows.append(
             {
                 "score": float(scores[of_bin].mean()),

@@ -10,14 +10,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from gradbox.geometry import Mask
+from gradbox.scores.columns import Columns
 
 RATIOS = ("iou", "precision", "recall")
 """What `Overlap` has of two masks."""
 MEASURES = (*RATIOS, "boundary_f")
 """What is scored of each mask."""
+_PIXELS = ("both", "predicted", "truth")
 BOUNDARY_TOLERANCE = 0.0075
 """How far a contour may lie from the true one, as a share of the image's diagonal."""
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -109,69 +111,79 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class MaskScore:
-    """The scores of one predicted mask, with the id of its image."""
+    """The scores of one predicted mask, with the number of its image in the run."""
 
-    image_id: str
+    image: int
     overlap: Overlap
     boundary_f: float
 
     @classmethod
-    def of(cls, image_id: str, predicted: Mask, truth: Mask) -> "MaskScore":
+    def of(cls, image: int, predicted: Mask, truth: Mask) -> "MaskScore":
         """Score a mask against the true one of the same size."""
-        return cls(image_id, Overlap.of(predicted, truth), boundary_f(predicted, truth))
-
-    def value(self, name: str) -> float:
-        """One of `MEASURES`."""
-        return self.boundary_f if name == "boundary_f" else float(getattr(self.overlap, name))
+        return cls(image, Overlap.of(predicted, truth), boundary_f(predicted, truth))
 
 
-@dataclass(frozen=True)
 class MaskScores:
     """The masks scored so far; `a + b` is what one pass over the images of both would give.
 
     One mask of each image.
     """
 
-    masks: tuple[MaskScore, ...] = ()
+    def __init__(self) -> None:
+        self._masks = Columns(
+            {"image": "i4", **dict.fromkeys(_PIXELS, "i8"), **dict.fromkeys(MEASURES, "f8")}
+        )
 
     @classmethod
     def of(cls, masks: Iterable[MaskScore]) -> "MaskScores":
         """The state after these images."""
-        return cls(tuple(masks))
+        scores = cls()
+        for one in masks:
+            scores.add(one)
+        return scores
+
+    def add(self, one: MaskScore) -> None:
+        """Count the mask of one more image."""
+        overlap = one.overlap
+        pixels = (getattr(overlap, name) for name in _PIXELS)
+        ratios = (getattr(overlap, name) for name in RATIOS)
+        self._masks.append((one.image, *pixels, *ratios, one.boundary_f))
 
     def __add__(self, other: "MaskScores") -> "MaskScores":
-        return MaskScores(self.masks + other.masks)
+        both = MaskScores()
+        both._masks.extend(self._masks)
+        both._masks.extend(other._masks)
+        return both
+
+    def __len__(self) -> int:
+        return len(self._masks)
 
     @property
-    def image_ids(self) -> tuple[str, ...]:
-        """The image of each mask: the groups of a bootstrap."""
-        return tuple(one.image_id for one in self.masks)
+    def images(self) -> Int[np.ndarray, "n"]:
+        """The number of each mask's image: the groups of a bootstrap."""
+        return self._masks["image"]
 
     @property
     def pooled(self) -> Overlap:
         """The pixels of all images together."""
-        overlaps = [one.overlap for one in self.masks]
-        return Overlap(
-            sum(one.both for one in overlaps),
-            sum(one.predicted for one in overlaps),
-            sum(one.truth for one in overlaps),
-        )
+        return Overlap(*(int(self._masks[name].sum()) for name in _PIXELS))
 
     def values(self, name: str) -> Float[np.ndarray, "n"]:
         """One of `MEASURES` of each image."""
-        return np.array([one.value(name) for one in self.masks], dtype=np.float64)
+        return self._masks[name]
 
     def summary(self) -> dict[str, Any]:
         """Means over the images, and the ratios of all pixels pooled; None without images.
 
         A mean counts each image alike, a pooled ratio each pixel: large objects weigh more.
         """
-        n = len(self.masks)
+        n = len(self)
         summary: dict[str, Any] = {"n_masks": n}
         for name in MEASURES:
             summary[f"mean_{name}"] = fsum(self.values(name)) / n if n else None
+        pooled = self.pooled
         for ratio in RATIOS:
-            summary[f"pooled_{ratio}"] = getattr(self.pooled, ratio) if n else None
+            summary[f"pooled_{ratio}"] = getattr(pooled, ratio) if n else None
         return summary
 
 

@@ -6,7 +6,7 @@ best first. (Hosang, Benenson, Dollar & Schiele, "What makes for effective detec
 PAMI 2016; Lin et al., "Microsoft COCO", ECCV 2014.)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gradbox.boxes import Boxes, as_boxes, iou
-from gradbox.localization import Found, Localization, Region
-from gradbox.scores.bootstrap import Bounds, drawn_bounds
+from gradbox.localization import Region
+from gradbox.scores.bootstrap import Bounds, bags, drawn_bounds
+from gradbox.scores.columns import Columns
 from gradbox.scores.detection import match
 
 COUNTS = (10, 50, 100)
@@ -26,31 +27,51 @@ IOUS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 
 @dataclass(frozen=True, eq=False)
 class OfImage:
-    """One image: `hits` (t, c) are the true boxes found at each of `IOUS` by each of `COUNTS`."""
+    """One image: `hits` (t, c) are the true boxes found at each of `IOUS` by each of `COUNTS`.
 
-    image_id: str
+    `image` is its number in the run.
+    """
+
+    image: int
     hits: Int[np.ndarray, "t c"]
     n_true: int
     n_proposals: int
 
     @classmethod
-    def of(cls, image_id: str, regions: Iterable[Region], truth: Boxes) -> "OfImage":
+    def of(cls, image: int, regions: Iterable[Region], truth: Boxes) -> "OfImage":
         """Match the proposals, in any order, with the true boxes."""
         best = sorted(regions, key=lambda region: -region.score)
         ious = iou(as_boxes([region.box for region in best[: max(COUNTS)]]), truth)
         found = [match(ious, threshold) for threshold in IOUS]
         hits = [[int(of_iou[:count].sum()) for count in COUNTS] for of_iou in found]
-        return cls(image_id, np.array(hits), len(truth), len(best))
+        return cls(image, np.array(hits), len(truth), len(best))
 
 
-@dataclass(frozen=True)
 class Proposed:
     """The images scored so far; `a + b` is what one pass over the images of both would give."""
 
-    images: tuple[OfImage, ...] = ()
+    def __init__(self) -> None:
+        counts = {f"hits{count}": "i4" for count in COUNTS} | {f"mean{c}": "f8" for c in COUNTS}
+        self._images = Columns({"image": "i4", "n_true": "i4", "n_proposals": "i4", **counts})
+
+    @classmethod
+    def of(cls, images: Iterable[OfImage]) -> "Proposed":
+        """The state after these images."""
+        proposed = cls()
+        for one in images:
+            proposed.add(one)
+        return proposed
+
+    def add(self, one: OfImage) -> None:
+        """Count one more image: its hits at the first IoU, and the mean over all of them."""
+        hits = (*one.hits[0], *one.hits.mean(axis=0))
+        self._images.append((one.image, one.n_true, one.n_proposals, *hits))
 
     def __add__(self, other: "Proposed") -> "Proposed":
-        return Proposed(self.images + other.images)
+        both = Proposed()
+        both._images.extend(self._images)
+        both._images.extend(other._images)
+        return both
 
     def summary(self) -> dict[str, Any]:
         """The numbers, ready for JSON and the same in whatever order the images came.
@@ -58,20 +79,17 @@ class Proposed:
         `recall50` and `average_recall` are shares of all true boxes for each of `COUNTS`, the first
         with 95 % bootstrap intervals over images; None where there is no true box.
         """
-        images = sorted(self.images, key=lambda one: one.image_id)
-        n_true = np.array([one.n_true for one in images], dtype=np.float64)
+        order = np.argsort(self._images["image"], kind="stable")
+        n_true = self._images["n_true"][order].astype(np.float64)
         summary: dict[str, Any] = {
-            "n_true_boxes": sum(one.n_true for one in images),
-            "n_proposals": sum(one.n_proposals for one in images),
+            "n_true_boxes": int(n_true.sum()),
+            "n_proposals": int(self._images["n_proposals"].sum()),
         }
-        hits = np.zeros((len(images), len(IOUS), len(COUNTS)))
-        for row, one in zip(hits, images, strict=True):
-            row[:] = one.hits
-        for i, count in enumerate(COUNTS):
-            hits50 = hits[:, 0, i]
+        for count in COUNTS:
+            hits50 = self._images[f"hits{count}"][order].astype(np.float64)
             values = {
                 "recall50": _share(hits50, n_true),
-                "average_recall": _share(hits[:, :, i].mean(axis=1), n_true),
+                "average_recall": _share(self._images[f"mean{count}"][order], n_true),
                 "recall50_interval": list(_bounds(hits50, n_true)),
             }
             for key, value in values.items():
@@ -79,23 +97,14 @@ class Proposed:
         return summary
 
 
-def score_proposals(
-    truth: Mapping[str, Boxes], found: Iterable[tuple[str, Found]]
-) -> dict[str, Any]:
-    """The numbers of `Proposed.summary`, over the images that have truth and did not fail."""
-    images = (
-        OfImage.of(image_id, one.regions, truth[image_id])
-        for image_id, one in found
-        if isinstance(one, Localization) and image_id in truth
-    )
-    return Proposed(tuple(images)).summary()
-
-
 def _share(hits: Float[np.ndarray, "g"], n_true: Float[np.ndarray, "g"]) -> float | None:
     return float(hits.sum() / n_true.sum()) if n_true.any() else None
 
 
 def _bounds(hits: Float[np.ndarray, "g"], n_true: Float[np.ndarray, "g"]) -> Bounds:
+    bag = bags(len(hits))
+    hits, n_true = np.bincount(bag, weights=hits), np.bincount(bag, weights=n_true)
+
     def recall(times: Float[np.ndarray, "b g"]) -> Float[np.ndarray, "b"]:
         total = times @ n_true
         return np.divide(times @ hits, total, out=np.full(len(times), np.nan), where=total > 0)

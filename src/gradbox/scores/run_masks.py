@@ -1,6 +1,6 @@
 """Masks held against the true ones: a run's own, its boxes filled, constant boxes filled."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from gradbox.boxes import bounding, centered
 from gradbox.errors import ImageError, UsageError
 from gradbox.geometry import Mask, Size, filled_box
 from gradbox.images.decode import load_rgb
-from gradbox.localization import Found, Localization, MaskSource, Sample
+from gradbox.localization import Localization, MaskSource, Sample
 from gradbox.scores.bootstrap import interval, paired_difference
 from gradbox.scores.masks import MEASURES, MaskScore, MaskScores
 
@@ -28,41 +28,35 @@ def load_mask(source: MaskSource) -> Mask:
     return np.any(load_rgb(source), axis=2)
 
 
-def mask_scores(
-    samples: Mapping[str, Sample], found: Iterable[tuple[str, Found]], candidates: Candidates
-) -> dict[str, MaskScores]:
-    """The candidates over the images that have a true mask with a pixel; others do not count.
+class CandidateScores:
+    """The scores of the candidates by name, over the images that have a true mask with a pixel."""
 
-    Raises:
-        UsageError: a true mask cannot be read, or has another size than its image.
-    """
-    seen: dict[str, list[MaskScore]] = {}
-    for image_id, localization in found:
-        sample = samples.get(image_id)
-        if sample is None or sample.mask is None or not isinstance(localization, Localization):
-            continue
-        truth = _true_mask(image_id, sample.mask, localization.size)
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+        self.by_name: dict[str, MaskScores] = {}
+
+    def add(self, image: int, sample: Sample, found: Localization) -> None:
+        """Score the masks of an image, its number in the run; without a true one it does not count.
+
+        Raises:
+            UsageError: a true mask cannot be read, or has another size than its image.
+        """
+        if sample.mask is None:
+            return
+        truth = _true_mask(sample.image_id, sample.mask, found.size)
         if truth.any():
-            for name, mask in candidates(localization, truth).items():
-                seen.setdefault(name, []).append(MaskScore.of(image_id, mask, truth))
-    return {name: MaskScores.of(masks) for name, masks in seen.items()}
+            for name, mask in self._candidates(found, truth).items():
+                scores = self.by_name.setdefault(name, MaskScores())
+                scores.add(MaskScore.of(image, mask, truth))
 
 
-def score_masks(
-    samples: Mapping[str, Sample], found: Iterable[tuple[str, Found]]
-) -> dict[str, dict[str, Any]]:
-    """IoU, pixel precision and recall, boundary F of a run over the images that have a true mask.
+def of_run(scores: Mapping[str, MaskScores]) -> dict[str, dict[str, Any]]:
+    """IoU, pixel precision and recall, boundary F of the `run_candidates` of a run.
 
-    `mask` is the method's own and left out where it made none in any image; its `difference` is
-    that to `box_filled`, paired over the images. `box_filled` is every pixel of its main box;
-    `true_box_filled`, every pixel of the box around the true mask, is an oracle: what a perfect box
-    would score. An image without a mask, or a box, is a miss: 0. Empty where no image has a true
-    mask. The rows are those of `summary`.
-
-    Raises:
-        UsageError: a true mask cannot be read, or has another size than its image.
+    `mask` is left out where the method made none in any image; its `difference` is that to
+    `box_filled`, paired over the images. `true_box_filled` is an oracle. Empty where no image has a
+    true mask. The rows are those of `summary`.
     """
-    scores = mask_scores(samples, found, _of_run)
     made = {name: one for name, one in scores.items() if name != "mask" or one.pooled.predicted}
     rows = {name: summary(one) for name, one in made.items()}
     if rows:
@@ -72,44 +66,12 @@ def score_masks(
     return rows
 
 
-def score_constant_masks(
-    samples: Mapping[str, Sample],
-    found: Iterable[tuple[str, Found]],
-    shares: Mapping[str, tuple[float, float]],
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """The same for centred boxes with these shares of (height, width), each with `box_filled`.
+def run_candidates(localization: Localization, truth: Mask) -> dict[str, Mask]:
+    """`mask`, the method's own, `box_filled`, every pixel of its main box, and `true_box_filled`.
 
-    Raises:
-        UsageError: a true mask cannot be read, or has another size than its image.
+    The last, every pixel of the box around the true mask, is what a perfect box would score. What
+    is not there is a mask of no pixel: a miss.
     """
-
-    def filled(localization: Localization, _: Mask) -> dict[str, Mask]:
-        size = localization.size
-        return {name: filled_box(centered(*size, share), size) for name, share in shares.items()}
-
-    scores = mask_scores(samples, found, filled)
-    return {name: {"box_filled": summary(scores[name])} if scores else {} for name in shares}
-
-
-def summary(scores: MaskScores) -> dict[str, Any]:
-    """The numbers of `MaskScores.summary`, the means with bootstrap intervals over images."""
-    numbers = scores.summary()
-    for name in MEASURES:
-        spread = interval(scores.values(name), scores.image_ids)
-        numbers[f"mean_{name}_interval"] = [spread.low, spread.high]
-    return numbers
-
-
-def difference(a: MaskScores, b: MaskScores) -> dict[str, list[float | None]]:
-    """How much higher the means of `a` are on the same images: mean, low and high (paired)."""
-    spreads = {
-        f"mean_{name}": paired_difference(a.values(name), b.values(name), a.image_ids)
-        for name in MEASURES
-    }
-    return {name: [one.mean, one.low, one.high] for name, one in spreads.items()}
-
-
-def _of_run(localization: Localization, truth: Mask) -> dict[str, Mask]:
     size, nothing = localization.size, np.zeros_like(truth)
     boxes, own = localization.boxes, localization.mask
     return {
@@ -117,6 +79,34 @@ def _of_run(localization: Localization, truth: Mask) -> dict[str, Mask]:
         "box_filled": filled_box(boxes[0], size) if len(boxes) else nothing,
         "true_box_filled": filled_box(bounding(truth), size),
     }
+
+
+def constant_candidates(shares: Mapping[str, tuple[float, float]]) -> Candidates:
+    """Centred boxes, filled, by name, each with its share of (height, width)."""
+
+    def filled(localization: Localization, _: Mask) -> dict[str, Mask]:
+        size = localization.size
+        return {name: filled_box(centered(*size, share), size) for name, share in shares.items()}
+
+    return filled
+
+
+def summary(scores: MaskScores) -> dict[str, Any]:
+    """The numbers of `MaskScores.summary`, the means with bootstrap intervals over images."""
+    numbers = scores.summary()
+    for name in MEASURES:
+        spread = interval(scores.values(name), scores.images)
+        numbers[f"mean_{name}_interval"] = [spread.low, spread.high]
+    return numbers
+
+
+def difference(a: MaskScores, b: MaskScores) -> dict[str, list[float | None]]:
+    """How much higher the means of `a` are on the same images: mean, low and high (paired)."""
+    spreads = {
+        f"mean_{name}": paired_difference(a.values(name), b.values(name), a.images)
+        for name in MEASURES
+    }
+    return {name: [one.mean, one.low, one.high] for name, one in spreads.items()}
 
 
 def _true_mask(image_id: str, source: MaskSource, size: Size) -> Mask:

@@ -1,6 +1,6 @@
 """What is scored: the units of a data set, and predictions held against them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from gradbox.boxes import Boxes
 from gradbox.errors import UsageError
-from gradbox.localization import ClassFrom, Found, Localization, Sample
+from gradbox.localization import ClassFrom, Localization, Sample
 from gradbox.scores.bootstrap import interval
 from gradbox.scores.boxes import Scores, Unit, is_hit, pointing_hit
 
@@ -55,35 +55,32 @@ def true_units(sample: Sample, class_from: ClassFrom, index_of: IndexOf) -> Sequ
     return [TrueUnit(name, _index_or_none(name, index_of), sample.boxes)] if names else []
 
 
-def score(
-    units: Mapping[str, Sequence[TrueUnit]],
-    found: Mapping[str, Found],
+def units(
+    image: int,
+    truth: Sequence[TrueUnit],
+    found: Localization,
     class_from: ClassFrom,
     naming: Callable[[int], str],
-) -> Scores:
-    """The scores of predictions, by image id; images that failed are left out."""
-    return Scores.of(
-        _unit(truth, localization, class_from, naming)
-        for image_id, of_image in units.items()
-        if isinstance(localization := found[image_id], Localization)
-        for truth in of_image
-    )
+) -> Iterator[Unit]:
+    """The scored units of what was found in an image, whose number in the run this is."""
+    return (_unit(image, one, found, class_from, naming) for one in truth)
 
 
 def summary(scores: Scores, *, strict: bool = True) -> dict[str, Any]:
     """The numbers of `Scores.summary` with bootstrap intervals over images."""
     numbers = scores.summary(strict=strict)
-    if not scores.units:
+    if not len(scores):
         return numbers
     ious = scores.ious
     hits = is_hit(ious, strict=strict).astype(np.float64)
     for name, values in (("corloc", hits), ("mean_iou", ious)):
-        spread = interval(values, scores.image_ids)
+        spread = interval(values, scores.images)
         numbers[f"{name}_interval"] = [spread.low, spread.high]
     return numbers
 
 
 def _unit(
+    image: int,
     truth: TrueUnit,
     localization: Localization,
     class_from: ClassFrom,
@@ -96,7 +93,7 @@ def _unit(
         rows = list(range(len(localization.boxes)))
     known = truth.index is not None and len(top) > 0
     return Unit.of(
-        localization.image_id,
+        image,
         localization.boxes[rows[0]] if rows else None,
         truth.boxes,
         localization.size,
