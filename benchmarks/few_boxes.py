@@ -113,10 +113,10 @@ def looked_at(
     loaded = load_dataset(dataset)
     samples: Sequence[Sample] = [s for s in loaded.samples if len(s.boxes)]
     samples = samples if most is None else limit(samples, most, 0)
-    samples, units = with_units(loaded, samples, classifier, auto.class_from)
+    samples, units_of = with_units(loaded, samples, classifier, auto.class_from)
     looker = Looker.of(auto, classifier, folder)
     running = Running(track=track)
-    found = look(looker, samples, units, class_from=auto.class_from, running=running)
+    found = look(looker, samples, units_of, class_from=auto.class_from, running=running)
     return Looked(auto, found, looker.spool)
 
 

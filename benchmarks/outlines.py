@@ -52,13 +52,13 @@ def main() -> None:
     found = localize(chosen, classifier, method=options.method, box=options.box, details=True)
     scores: dict[str, list[MaskScore]] = {}
     seconds: dict[str, list[float]] = {}
-    for sample, one in zip(chosen, found, strict=True):
+    for number, (sample, one) in enumerate(zip(chosen, found, strict=True)):
         if isinstance(one, ImageError):
             continue
         assert sample.mask is not None
         truth = load_mask(sample.mask)
         for name, mask, took in masks(sample, one, classifier, truth):
-            scores.setdefault(name, []).append(MaskScore.of(sample.image_id, mask, truth))
+            scores.setdefault(name, []).append(MaskScore.of(number, mask, truth))
             seconds.setdefault(name, []).append(took)
     count = max(map(len, scores.values()), default=0)
     print(f"{Path(options.model).stem}, recognized class, {options.half} half, {count} images\n")
@@ -66,7 +66,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name, of_name in scores.items():
         of_all = MaskScores.of(of_name)
-        spread = interval(of_all.values("iou"), of_all.image_ids)
+        spread = interval(of_all.values("iou"), of_all.images)
         low, high = f"{100 * spread.low:.1f}", f"{100 * spread.high:.1f}"
         print(
             f"| {name} | {100 * spread.mean:.1f} | {low} to {high} "

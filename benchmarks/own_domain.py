@@ -38,7 +38,7 @@ from gradbox.runs.oddities import without_twins
 from gradbox.scores.bootstrap import Interval, interval, paired_difference
 from gradbox.scores.boxes import best_iou
 from gradbox.scores.masks import Overlap
-from gradbox.scores.run_masks import load_mask, score_masks
+from gradbox.scores.run_masks import CandidateScores, load_mask, run_candidates
 from gradbox.training.records import TrainingOptions
 from gradbox.training.train import train
 
@@ -107,8 +107,11 @@ def of_each_image(samples: Mapping[str, Sample], folder: Path) -> dict[str, np.n
         if isinstance(found, ImageError):
             raise SystemExit(f"{image_id}: {found}")
         values["iou"].append(best_iou(found.boxes[0], samples[image_id].boxes))
-        for name, scores in score_masks(samples, [(image_id, found)]).items():
-            values[name].append(scores["mean_iou"])
+        scores = CandidateScores(run_candidates)
+        scores.add(0, samples[image_id], found)
+        for name, of_kind in scores.by_name.items():
+            if name != "mask" or of_kind.pooled.predicted:
+                values[name] += of_kind.values("iou").tolist()
     return {name: np.array(one) for name, one in values.items()}
 
 

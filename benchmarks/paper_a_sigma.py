@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 from statistics import mean
 
-from papers import found_in, show, span, units_of
+from papers import found_in, score, show, span, units_of
 from tables import percent
 
 from gradbox.cli.console import track
@@ -23,7 +23,6 @@ from gradbox.datasets import load_dataset
 from gradbox.models.load import load_classifier
 from gradbox.runs.comparison import compare
 from gradbox.runs.execution import Running
-from gradbox.scores.units import score
 
 MAPS = "sensitivity(target=layer_mean, reduce=max)"
 PAPER = {

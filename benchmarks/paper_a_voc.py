@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from papers import found_in, show, span, units_of, voc_class
+from papers import found_in, score, score_constant, show, span, units_of, voc_class
 from tables import percent
 
 from gradbox.cli.console import track
@@ -33,8 +33,8 @@ from gradbox.pipeline import fit
 from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part
 from gradbox.runs.execution import Running
-from gradbox.scores.baselines import mean_shares, score_constant
-from gradbox.scores.units import score, summary
+from gradbox.scores.baselines import mean_shares
+from gradbox.scores.units import summary
 
 MAPS = "sensitivity(target=layer_mean, reduce=max)"
 RIDGES = ("ridge(grid=14, boxes=each)", "ridge(grid=14)")

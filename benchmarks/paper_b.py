@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from papers import IMAGENET_CLASSES, show, span
+from papers import IMAGENET_CLASSES, Units, score, score_constant, show, span
 from tables import percent
 
 from gradbox.cli.console import track
@@ -30,10 +30,9 @@ from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
 from gradbox.results.predictions import read_predictions
-from gradbox.runs.evaluation import Part, Units, with_units
+from gradbox.runs.evaluation import Part, with_units
 from gradbox.runs.execution import Running
-from gradbox.scores.baselines import score_constant
-from gradbox.scores.units import score, summary
+from gradbox.scores.units import summary
 from gradbox.specs import canonical
 
 PAPER = {"all": 0.4679, "cat": 0.451, "cycle": 0.427, "bottle": 0.486}
@@ -81,7 +80,8 @@ def run(
     )
     assert report.metrics is not None
     found = dict(read_predictions(report.folder / "predictions.jsonl"))
-    _, units = with_units(dataset, part.of(dataset.samples), classifier, class_from)
+    samples, units_of = with_units(dataset, part.of(dataset.samples), classifier, class_from)
+    units = {sample.image_id: units_of(sample) for sample in samples}
     for classes in PAPER:
         kept = chosen(units, found, SETS.get(classes))
         if kept:

@@ -1,6 +1,6 @@
 """What the tables of the papers share: classes by their common names, units, and Markdown."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,14 @@ import numpy as np
 from tables import percent
 
 from gradbox.errors import UsageError
-from gradbox.localization import Found, Sample
+from gradbox.localization import ClassFrom, Found, Localization, Sample
 from gradbox.models.classifier import Classifier
 from gradbox.results.predictions import read_predictions
-from gradbox.runs.evaluation import Units
 from gradbox.runs.execution import Report
+from gradbox.scores.baselines import Shares, constant_units
+from gradbox.scores.boxes import Scores
 from gradbox.scores.units import TrueUnit
+from gradbox.scores.units import units as scored_units
 
 IMAGENET_CLASSES: Mapping[str, frozenset[int]] = {
     "aeroplane": frozenset({404, 895}),
@@ -53,6 +55,10 @@ def voc_class(label: str, classifier: Classifier) -> str:
     return CALTECH_CLASSES.get(label, label)
 
 
+Units = Mapping[str, Sequence[TrueUnit]]
+"""The scored units of each image, by image id."""
+
+
 def units_of(samples: Iterable[Sample], labels: Collection[str] | None = None) -> Units:
     """Each image as one unit with its boxes of these labels, whatever else it shows, or with all.
 
@@ -64,6 +70,31 @@ def units_of(samples: Iterable[Sample], labels: Collection[str] | None = None) -
         if kept.any():
             units[sample.image_id] = [TrueUnit(None, None, sample.boxes[kept])]
     return units
+
+
+def score(
+    units: Units,
+    found: Mapping[str, Found],
+    class_from: ClassFrom,
+    naming: Callable[[int], str],
+) -> Scores:
+    """The scores of predictions, by image id; images that failed are left out."""
+    return Scores.of(
+        unit
+        for number, (image_id, truth) in enumerate(units.items())
+        if isinstance(one := found[image_id], Localization)
+        for unit in scored_units(number, truth, one, class_from, naming)
+    )
+
+
+def score_constant(units: Units, found: Mapping[str, Found], shares: Shares) -> Scores:
+    """The scores of the same centred box in every image, on the same units as `score`."""
+    return Scores.of(
+        unit
+        for number, (image_id, truth) in enumerate(units.items())
+        if isinstance(one := found[image_id], Localization)
+        for unit in constant_units(number, truth, one.size, shares)
+    )
 
 
 def found_in(report: Report) -> dict[str, dict[str, Found]]:

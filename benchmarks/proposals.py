@@ -101,11 +101,11 @@ def centers(share: float) -> np.ndarray:
 
 def show(name: str, samples: Sequence[Sample], what: str, found: Iterable[Found]) -> None:
     images = []
-    for sample, one in zip(samples, found, strict=True):
+    for number, (sample, one) in enumerate(zip(samples, found, strict=True)):
         if isinstance(one, ImageError):
             raise one
-        images.append(OfImage.of(sample.image_id, one.regions, sample.boxes))
-    numbers = Proposed(tuple(images)).summary()
+        images.append(OfImage.of(number, one.regions, sample.boxes))
+    numbers = Proposed.of(images).summary()
     recalls = [
         f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})"
         for share, (low, high) in zip(

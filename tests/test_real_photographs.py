@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import gradbox
@@ -49,25 +48,22 @@ def test_constant_boxes_score_what_is_stated_with_the_photographs(
     assets: Path, photographs: Dataset, tmp_path: Path
 ) -> None:
     """The data's own description says 60.1 % and 48.3 %; no network of ours is involved."""
-    from gradbox.localization import Localization
-    from gradbox.scores.baselines import baselines
+    from gradbox.scores.baselines import constant_boxes, constant_units
+    from gradbox.scores.boxes import Scores
     from gradbox.scores.units import true_units
 
-    units = {s.image_id: true_units(s, "none", lambda text: 0) for s in photographs.samples}
-    found = {
-        s.image_id: Localization(
-            image_id=s.image_id,
-            size=s.size or (0, 0),
-            boxes=np.zeros((0, 4)),
-            labels=(),
-            label_scores=(),
-            scores=(),
+    def corloc(name: str) -> float:
+        scores = Scores.of(
+            unit
+            for number, one in enumerate(photographs.samples)
+            for truth in [true_units(one, "none", lambda text: 0)]
+            for unit in constant_units(number, truth, one.size or (0, 0), shares[name])
         )
-        for s in photographs.samples
-    }
-    rows = baselines(units, found, fitting=photographs.samples, oracle=True)
-    assert round(100 * rows["center(0.8)"]["corloc"], 1) == 60.1
-    assert round(100 * rows["whole"]["corloc"], 1) == 48.3
+        return float(100 * scores.summary()["corloc"])
+
+    shares = constant_boxes(photographs.samples)
+    assert round(corloc("center(0.8)"), 1) == 60.1
+    assert round(corloc("whole"), 1) == 48.3
 
 
 def test_an_attention_map_regressor_carries_over_to_an_unknown_class(

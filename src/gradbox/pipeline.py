@@ -46,6 +46,7 @@ from gradbox.runs.execution import (
 )
 from gradbox.runs.fitting import fit
 from gradbox.runs.plan import Plan, chunks, settled
+from gradbox.runs.scoring import score_constants, score_run
 
 __all__ = ["evaluate", "fit", "localize", "locate"]
 
@@ -250,19 +251,20 @@ def evaluate(
         job = Job(folder=folder, plan=evaluation.plan, save_maps=running.save_maps)
         (seconds,) = run([job], running, with_truth=True, dataset=dataset.spec)
         finish(folder, evaluation.plan, running, seconds)
-        found = dict(folder.results())
-        chosen, scores = evaluation.plan.method, evaluation.score(found)
+        chosen = evaluation.plan.method
         report = report_of(folder, out, is_calibrated=chosen.is_calibrated)
+        scores, of_method = score_run(evaluation, folder)
+        _, context = score_constants(evaluation, folder)
         name = chosen.name(method, box)
         metrics = {
             "run": name,
-            **evaluation.metrics(scores, found, folder),
-            **evaluation.context(found, dict(folder.digests())),
+            **of_method,
+            **context,
             "seconds": {"total": perf_counter() - started, **folder.facts["seconds"]},
         }
         with folder.writing() as path:
             write_json(path / "metrics.json", metrics)
-            if scores.units:
+            if len(scores):
                 from gradbox.reports.report import write_report
                 from gradbox.runs.gallery import gallery
 
@@ -271,7 +273,7 @@ def evaluate(
                     title=f"{name} on {dataset.spec}",
                     runs={name: metrics},
                     context=metrics,
-                    cases=gallery(evaluation, scores),
+                    cases=gallery(evaluation, scores, folder),
                     failures=report.failures,
                     facts=folder.facts,
                 )

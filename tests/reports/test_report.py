@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ TRUTH = np.array([[10.0, 10.0, 50.0, 50.0]])
 
 def metrics(widths: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Scores of boxes of these widths, by class, against a true one that is 40 wide."""
+    images = count()
     units = [
         Unit.of(
-            f"{label}-{i}.png",
+            next(images),
             np.array([10.0, 10.0, 10.0 + width, 50.0]),
             TRUTH,
             (100, 100),
@@ -31,7 +33,7 @@ def metrics(widths: Mapping[str, Sequence[float]]) -> dict[str, Any]:
             pointed=True,
         )
         for label, of_class in widths.items()
-        for i, width in enumerate(of_class)
+        for width in of_class
     ]
     return {"supervision": "none", **summary(Scores.of(units))}
 

@@ -16,7 +16,9 @@ from gradbox.methods import ready
 from gradbox.models.load import load_classifier
 from gradbox.pipeline import evaluate
 from gradbox.runs.evaluation import Part, Protocol, prepare
-from gradbox.runs.oddities import oddities, without_twins
+from gradbox.runs.oddities import Blank, oddities, without_twins
+from gradbox.scores.boxes import Scores
+from gradbox.scores.units import units
 
 
 def test_images_that_are_there_twice_are_named(discs: Path, card: Path, tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_twins_are_named_and_left_out(discs: Path) -> None:
     samples = list(load_dataset(f"csv:{discs}").samples)
     scored, others = samples[:4], samples[4:8]
     assert [s.image_id for s in without_twins(others, scored)] == ["04.png", "06.png", "07.png"]
-    (line,) = oddities({}, _hashes(scored), others)
+    (line,) = oddities(Blank(), 4, _hashes(scored).items, others)
     assert line.startswith("1 of 4 images of the other parts also among the scored ones")
 
 
@@ -103,5 +105,6 @@ def test_by_hand_the_middle_half_of_a_disc_in_the_middle(card: Path) -> None:
     evaluation = prepare(Protocol(dataset=one), ready(FakeLocalizer(), None, network), network)
     batch = gradbox.localize([sample.source], network, method=FakeLocalizer(0.5))
     (found,) = batch
-    scores = evaluation.score({"a": found})
+    truth = evaluation.units_of(sample)
+    scores = Scores.of(units(0, truth, found, evaluation.class_from, network.class_name))
     assert scores.ious.tolist() == [1.0]

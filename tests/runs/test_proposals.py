@@ -21,7 +21,7 @@ from gradbox.results.predictions import read_predictions
 from gradbox.runs.comparison import compare
 from gradbox.runs.evaluation import Part
 from gradbox.runs.execution import Running
-from gradbox.scores.proposals import score_proposals
+from gradbox.scores.proposals import OfImage, Proposed
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,11 @@ def test_evaluate_keeps_the_best_and_scores_those_in_the_file(
     lines = list(read_predictions(out / "predictions.jsonl", proposals=True))
     assert all(1 <= len(one.regions) <= 20 for _, one in lines)
     truth = {sample.image_id: sample.boxes for sample in dataset.samples}
-    assert report.metrics["proposals"] == score_proposals(truth, lines)
+    scored = Proposed.of(
+        OfImage.of(number, one.regions, truth[image_id])
+        for number, (image_id, one) in enumerate(lines)
+    )
+    assert report.metrics["proposals"] == scored.summary()
     assert json.loads((out / "metrics.json").read_text())["proposals"]["n_true_boxes"] == 24
     assert '<table id="proposals">' in (out / "report.html").read_text()
     assert call_of(out)["proposals"] == 20

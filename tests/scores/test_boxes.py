@@ -107,8 +107,8 @@ def test_pointing_allows_fifteen_pixels_in_any_direction() -> None:
     assert not pointing_hit(np.array([11.0, 5.0]), SQUARE, tolerance=0.0)
 
 
-def unit(image_id: str, predicted: np.ndarray | None, **known: object) -> Unit:
-    return Unit.of(image_id, predicted, SQUARE, (20, 20), **known)
+def unit(image: int, predicted: np.ndarray | None, **known: object) -> Unit:
+    return Unit.of(image, predicted, SQUARE, (20, 20), **known)
 
 
 @pytest.fixture
@@ -116,10 +116,10 @@ def four_units() -> Scores:
     """IoUs 1, 0.6, 0.5, 0; classes cat, cat, dog, dog; three images."""
     return Scores.of(
         [
-            unit("a", box(0, 0, 10, 10), label="cat", recognized=True, in_top5=True),
-            unit("b", box(0, 0, 6, 10), label="cat", recognized=False, in_top5=True),
-            unit("c", box(0, 0, 5, 10), label="dog", recognized=True, in_top5=True),
-            unit("c", None, label="dog", recognized=False, in_top5=False),
+            unit(0, box(0, 0, 10, 10), label="cat", recognized=True, in_top5=True),
+            unit(1, box(0, 0, 6, 10), label="cat", recognized=False, in_top5=True),
+            unit(2, box(0, 0, 5, 10), label="dog", recognized=True, in_top5=True),
+            unit(2, None, label="dog", recognized=False, in_top5=False),
         ]
     )
 
@@ -152,8 +152,8 @@ def test_summary_by_hand(four_units: Scores) -> None:
 
 def test_summary_groups_by_hand(four_units: Scores) -> None:
     pair = np.array([[0.0, 0.0, 5.0, 5.0], [10.0, 10.0, 12.0, 12.0]])
-    small = Unit.of("d", box(0, 0, 5, 5), pair, (20, 20), recognized=True)
-    summary = (four_units + Scores((small,))).summary()
+    small = Unit.of(3, box(0, 0, 5, 5), pair, (20, 20), recognized=True)
+    summary = (four_units + Scores.of([small])).summary()
     # SQUARE is 100 of 400 pixels; the larger box of `pair` is 25 of them, the other 4
     counts = {name: row["n"] for name, row in summary["by_object_size"].items()}
     assert counts == {"<5%": 0, "5-15%": 1, "15-30%": 4, "30-60%": 0, ">=60%": 0}
@@ -173,7 +173,7 @@ def test_summary_groups_by_hand(four_units: Scores) -> None:
 
 
 def test_what_is_not_known_for_every_unit_is_none(four_units: Scores) -> None:
-    summary = (four_units + Scores((unit("e", box(0, 0, 10, 10)),))).summary()
+    summary = (four_units + Scores.of([unit(4, box(0, 0, 10, 10))])).summary()
     for key in ("top1_accuracy", "top1_localization", "top5_localization", "by_recognized"):
         assert summary[key] is None
 
@@ -192,7 +192,7 @@ def test_summary_survives_json(four_units: Scores) -> None:
 
 def test_a_unit_without_truth_is_refused() -> None:
     with pytest.raises(ValueError, match="without a true box"):
-        Unit.of("a", box(0, 0, 1, 1), np.zeros((0, 4)), (20, 20))
+        Unit.of(0, box(0, 0, 1, 1), np.zeros((0, 4)), (20, 20))
 
 
 @pytest.mark.parametrize(("share", "expected"), [(1.0, 0.483), (0.8, 0.601)])
@@ -206,7 +206,7 @@ def test_constant_boxes_score_on_real_images_what_their_description_states(
             truth[image_id].append(corners)
             sizes[image_id] = (int(height), int(width))
     scores = Scores.of(
-        Unit.of(i, centered(*sizes[i], (share, share)), as_boxes(boxes), sizes[i])
-        for i, boxes in truth.items()
+        Unit.of(number, centered(*sizes[i], (share, share)), as_boxes(boxes), sizes[i])
+        for number, (i, boxes) in enumerate(truth.items())
     )
     assert scores.summary()["corloc"] == pytest.approx(expected, abs=5e-4)

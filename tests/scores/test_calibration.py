@@ -30,7 +30,7 @@ def drawn(n: int, *, tied: bool = False, seed: int = 0) -> tuple[np.ndarray, np.
 
 def unit(number: int, score: float | None, iou: float) -> Unit:
     return Unit(
-        image_id=f"{number:04}.png",
+        image=number,
         label=None,
         iou=iou,
         center_margin=0.0,
@@ -148,7 +148,8 @@ def test_the_order_of_the_units_does_not_show_in_any_digit() -> None:
     scores, hits = drawn(200, tied=True)
     order = np.random.default_rng(4).permutation(200)
     whole = units(scores, hits)
-    mixed = Scores.of(whole.units[i] for i in order)
+    rows = [(i, scores[i], 0.9 if hits[i] else 0.2) for i in order.tolist()]
+    mixed = Scores.of(unit(*row) for row in rows)
     assert calibration(whole, is_calibrated=True) == calibration(mixed, is_calibrated=True)
 
 

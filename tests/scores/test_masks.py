@@ -41,7 +41,7 @@ def test_an_empty_denominator_gives_zero() -> None:
 
 def test_means_weigh_images_and_pooled_ratios_weigh_pixels_by_hand() -> None:
     small = np.array([[1]], dtype=bool)
-    masks = [MaskScore.of("a", PREDICTED, TRUTH), MaskScore.of("b", small, small)]
+    masks = [MaskScore.of(0, PREDICTED, TRUTH), MaskScore.of(1, small, small)]
     summary = MaskScores.of(masks).summary()
     assert summary == pytest.approx(
         {

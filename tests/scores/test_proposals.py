@@ -5,9 +5,8 @@ import pytest
 from coco_eval import coco_recalls
 
 from gradbox.boxes import as_boxes
-from gradbox.errors import ImageError
-from gradbox.localization import Localization, Region
-from gradbox.scores.proposals import COUNTS, OfImage, Proposed, score_proposals
+from gradbox.localization import Region
+from gradbox.scores.proposals import COUNTS, OfImage, Proposed
 
 LEFT, RIGHT = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]
 AWAY = [50.0, 50.0, 60.0, 60.0]
@@ -18,18 +17,6 @@ def regions(boxes: np.ndarray, scores: np.ndarray) -> list[Region]:
         Region(box=box, score=score, label=i % 3)
         for i, (box, score) in enumerate(zip(boxes, scores.tolist(), strict=True))
     ]
-
-
-def localization(boxes: np.ndarray, scores: np.ndarray) -> Localization:
-    return Localization(
-        image_id="a",
-        size=(100, 100),
-        boxes=np.zeros((0, 4)),
-        labels=(),
-        label_scores=(),
-        scores=(),
-        regions=tuple(regions(boxes, scores)),
-    )
 
 
 def random_images(seed: int, count: int = 12) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -46,20 +33,17 @@ def random_images(seed: int, count: int = 12) -> list[tuple[np.ndarray, np.ndarr
     return images
 
 
-def proposed(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Proposed:
-    return Proposed(
-        tuple(
-            OfImage.of(f"{number:03}", regions(boxes, scores), truth)
-            for number, (truth, boxes, scores) in enumerate(images)
-        )
+def proposed(images: list[tuple[np.ndarray, np.ndarray, np.ndarray]], first: int = 0) -> Proposed:
+    return Proposed.of(
+        OfImage.of(number, regions(boxes, scores), truth)
+        for number, (truth, boxes, scores) in enumerate(images, start=first)
     )
 
 
 def test_the_best_count_first_and_each_object_is_found_once() -> None:
     """By hand: 9 boxes away, then LEFT as number 10, LEFT again, RIGHT as number 12."""
     boxes = as_boxes([AWAY] * 9 + [LEFT, LEFT, RIGHT])
-    found = localization(boxes, np.arange(12)[::-1] / 12)
-    numbers = score_proposals({"a": as_boxes([LEFT, RIGHT])}, [("a", found)])
+    numbers = proposed([(as_boxes([LEFT, RIGHT]), boxes, np.arange(12)[::-1] / 12)]).summary()
     assert numbers["recall50"] == {"10": 0.5, "50": 1.0, "100": 1.0}
     assert numbers["average_recall"] == numbers["recall50"]  # they are the true boxes themselves
     assert (numbers["n_true_boxes"], numbers["n_proposals"]) == (2, 12)
@@ -68,8 +52,8 @@ def test_the_best_count_first_and_each_object_is_found_once() -> None:
 
 def test_average_recall_counts_the_ious_that_a_box_reaches() -> None:
     """By hand: IoU 0.7 reaches 0.5, 0.55, 0.6, 0.65 and 0.7: 5 of 10."""
-    found = localization(as_boxes([[0, 0, 10, 7.0001]]), np.ones(1))
-    numbers = score_proposals({"a": as_boxes([LEFT])}, [("a", found)])
+    near = as_boxes([[0, 0, 10, 7.0001]])
+    numbers = proposed([(as_boxes([LEFT]), near, np.ones(1))]).summary()
     assert numbers["average_recall"]["10"] == pytest.approx(0.5)
 
 
@@ -85,9 +69,10 @@ def test_recall_equals_that_of_pycocotools(seed: int) -> None:
 
 
 def test_merged_parts_equal_one_pass_in_any_order() -> None:
-    whole = proposed(random_images(0))
-    first, second = Proposed(whole.images[:5]), Proposed(whole.images[5:])
-    assert (first + second).images == whole.images
+    images = random_images(0)
+    whole = proposed(images)
+    first, second = proposed(images[:5]), proposed(images[5:], first=5)
+    assert (first + second).summary() == whole.summary()
     assert (second + first).summary() == whole.summary()
 
 
@@ -97,10 +82,6 @@ def test_an_interval_holds_its_recall() -> None:
         assert low <= numbers["recall50"][count] <= high
 
 
-def test_failed_images_and_those_without_truth_do_not_count() -> None:
-    good = localization(as_boxes([LEFT]), np.ones(1))
-    found = [("a", good), ("b", ImageError("damaged")), ("c", good)]
-    numbers = score_proposals({"a": as_boxes([LEFT]), "b": as_boxes([LEFT])}, found)
-    assert (numbers["n_true_boxes"], numbers["recall50"]["10"]) == (1, 1.0)
-    nothing = score_proposals({}, found)
+def test_without_a_true_box_there_is_nothing_to_tell() -> None:
+    nothing = proposed([]).summary()
     assert nothing["recall50"] == {"10": None, "50": None, "100": None}

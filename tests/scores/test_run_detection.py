@@ -1,6 +1,7 @@
 """All boxes of a run: whose class counts, and what pycocotools says of the same files."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import gradbox
 from gradbox.boxes import as_boxes, from_xywh
 from gradbox.datasets import Dataset
 from gradbox.errors import ImageError, UsageError
-from gradbox.localization import ClassFrom, Localization, Sample
+from gradbox.localization import ClassFrom, Found, Localization, Sample
+from gradbox.scores.detection import Detections
 from gradbox.scores.run_detection import (
-    Targets,
-    score_constant_detections,
-    score_detections,
+    constant_matches,
+    have_classes,
+    matches,
+    name_classes,
+    summary,
     targets,
 )
 
@@ -51,68 +55,90 @@ def answer(*labels: int | None, image_id: str = "a") -> Localization:
     )
 
 
-def classes_of(one: Targets) -> dict[str, dict[int | None, int]]:
-    return {
+def classes_of(
+    samples: Sequence[Sample], class_from: ClassFrom
+) -> tuple[bool, dict[str, dict[int | None, int]]]:
+    by_class = have_classes(samples, class_from, index_of)
+    known = {one.image_id: targets(one, index_of, by_class=by_class) for one in samples}
+    return by_class, {
         image_id: {label: len(boxes) for label, boxes in of_image.items()}
-        for image_id, of_image in one.boxes.items()
+        for image_id, of_image in known.items()
     }
+
+
+def score(
+    samples: Sequence[Sample],
+    class_from: ClassFrom,
+    found: Sequence[Found],
+    shares: tuple[float, float] | None = None,
+) -> dict[str, Any]:
+    """The numbers of what was found, or of a constant box with these shares in its place."""
+    by_class = have_classes(samples, class_from, index_of) and name_classes(found)
+    scores = Detections()
+    for number, (one, of_image) in enumerate(zip(samples, found, strict=True)):
+        truth = targets(one, index_of, by_class=by_class)
+        if not isinstance(of_image, Localization):
+            continue
+        for match in (
+            matches(number, truth, of_image)
+            if shares is None
+            else constant_matches(number, truth, of_image, shares)
+        ):
+            scores.add(match)
+    return summary(scores, by_class=by_class)
 
 
 @pytest.mark.parametrize("class_from", ["truth", "predicted"])
 def test_each_class_has_its_boxes_and_two_names_may_be_one_class(class_from: ClassFrom) -> None:
-    found = targets([sample("cat", "dog", "feline")], class_from, index_of)
-    assert (found.by_class, classes_of(found)) == (True, {"a": {0: 2, 1: 1}})
+    found = classes_of([sample("cat", "dog", "feline")], class_from)
+    assert found == (True, {"a": {0: 2, 1: 1}})
 
 
 def test_the_class_of_an_image_is_that_of_its_boxes_where_they_share_one() -> None:
     """As the scored unit has it: the table of boxes may know less than that of images."""
-    found = targets([sample("object", "object", label="dog")], "predicted", index_of)
-    assert (found.by_class, classes_of(found)) == (True, {"a": {1: 2}})
+    found = classes_of([sample("object", "object", label="dog")], "predicted")
+    assert found == (True, {"a": {1: 2}})
 
 
 def test_one_class_that_is_not_known_and_no_box_has_a_class() -> None:
     samples = [sample("cat"), sample("cow", "cat", image_id="b")]
-    found = targets(samples, "predicted", index_of)
-    assert (found.by_class, classes_of(found)) == (False, {"a": {None: 1}, "b": {None: 2}})
-    assert not targets(samples[:1], "none", index_of).by_class
+    assert classes_of(samples, "predicted") == (False, {"a": {None: 1}, "b": {None: 2}})
+    assert not have_classes(samples[:1], "none", index_of)
 
 
 def test_a_box_of_another_class_hits_only_where_classes_do_not_count() -> None:
     """By hand: the dog's box is named cat, so half of the mean, or all of it."""
-    samples, found = [sample("cat", "dog")], {"a": answer(0, 0)}
-    by_class = score_detections(targets(samples, "predicted", index_of), found)
+    samples, found = [sample("cat", "dog")], [answer(0, 0)]
+    by_class = score(samples, "predicted", found)
     assert (by_class["by_class"], by_class["ap50"], by_class["recall50"]) == (True, 0.5, 0.5)
-    any_class = score_detections(targets(samples, "none", index_of), found)
+    any_class = score(samples, "none", found)
     assert (any_class["by_class"], any_class["ap50"], any_class["recall50"]) == (False, 1.0, 1.0)
     assert any_class["n_true_boxes"] == any_class["n_predicted_boxes"] == 2
 
 
 def test_a_method_that_names_no_class_is_scored_without() -> None:
     """By hand: all is found; with one box named, those without a name are of no class."""
-    known = targets([sample("cat", "dog")], "predicted", index_of)
-    nameless = score_detections(known, {"a": answer(None, None)})
+    known = [sample("cat", "dog")]
+    nameless = score(known, "predicted", [answer(None, None)])
     assert (nameless["by_class"], nameless["ap50"], nameless["n_true_boxes"]) == (False, 1.0, 2)
-    named = score_detections(known, {"a": answer(0, None)})
+    named = score(known, "predicted", [answer(0, None)])
     assert (named["by_class"], named["ap50"]) == (True, 0.5)
-    constant = score_constant_detections(known, {"a": answer(None)}, (1.0, 1.0))
+    constant = score(known, "predicted", [answer(None)], (1.0, 1.0))
     assert (constant["by_class"], constant["n_predicted_boxes"]) == (False, 1)
 
 
 def test_what_failed_is_left_out_and_what_has_no_box_is_missed() -> None:
     samples = [sample("cat", image_id=name) for name in "abc"]
-    known = targets(samples, "truth", index_of)
-    found = {"a": answer(0), "b": ImageError("torn"), "c": answer(image_id="c")}
-    numbers = score_detections(known, found)
+    numbers = score(samples, "truth", [answer(0), ImageError("torn"), answer(image_id="c")])
     assert (numbers["n_true_boxes"], numbers["recall50"]) == (2, 0.5)
 
 
 def test_the_interval_of_two_images_spans_them() -> None:
     # a quarter of the draws is the image that was found alone, another the one that was not
     samples = [sample("cat", image_id=name) for name in "ab"]
-    found = {"a": answer(0), "b": answer(image_id="b")}
-    numbers = score_detections(targets(samples, "truth", index_of), found)
+    numbers = score(samples, "truth", [answer(0), answer(image_id="b")])
     assert numbers["ap50_interval"] == [0, 1]
-    alone = score_detections(targets(samples[:1], "truth", index_of), {"a": answer(0)})
+    alone = score(samples[:1], "truth", [answer(0)])
     assert alone["ap50_interval"] == [None, None]
 
 
@@ -122,15 +148,11 @@ def test_a_constant_box_has_the_classes_that_were_located() -> None:
         image_id="a", source="a.png", boxes=as_boxes([[0, 0, 40, 10]] * 2), labels=("cat", "dog")
     )
     for labels, ap in (((0, 1), 1.0), ((0, 0), 0.5)):
-        known = targets([whole], "truth", index_of)
-        row = score_constant_detections(known, {"a": answer(*labels)}, (1.0, 1.0))
+        row = score([whole], "truth", [answer(*labels)], (1.0, 1.0))
         assert (row["ap50"], row["n_predicted_boxes"]) == (ap, len(set(labels)))
-    none = score_constant_detections(
-        targets([whole], "none", index_of), {"a": answer(0, 1)}, (1.0, 1.0)
-    )
+    none = score([whole], "none", [answer(0, 1)], (1.0, 1.0))
     assert (none["n_predicted_boxes"], none["recall50"]) == (1, 0.5)
-    small = targets([sample("cat")], "truth", index_of)
-    assert score_constant_detections(small, {"a": answer(0)}, (1.0, 1.0))["ap30"] == 0
+    assert score([sample("cat")], "truth", [answer(0)], (1.0, 1.0))["ap30"] == 0
 
 
 def by_pycocotools(dataset: Dataset, out: Path, index_of: Any = None) -> dict[str, Any]:

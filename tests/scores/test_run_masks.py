@@ -1,14 +1,22 @@
 """Mask scores of a data set, by hand: a 4 x 4 object without a corner in a 10 x 10 image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gradbox.errors import ImageError, UsageError
+from gradbox.errors import UsageError
 from gradbox.localization import Localization, Sample
-from gradbox.scores.run_masks import score_constant_masks, score_masks
+from gradbox.scores.run_masks import (
+    Candidates,
+    CandidateScores,
+    constant_candidates,
+    of_run,
+    run_candidates,
+    summary,
+)
 
 BOX = (2.0, 2.0, 6.0, 10.0)
 
@@ -43,6 +51,20 @@ def found(
         scores=ones,
         mask=mask,
     )
+
+
+Results = Sequence[tuple[str, Localization]]
+
+
+def scored(candidates: Candidates, samples: Mapping[str, Sample], found: Results) -> Any:
+    scores = CandidateScores(candidates)
+    for number, (image_id, localization) in enumerate(found):
+        scores.add(number, samples[image_id], localization)
+    return scores.by_name
+
+
+def score_masks(samples: Mapping[str, Sample], found: Results) -> Any:
+    return of_run(scored(run_candidates, samples, found))
 
 
 def test_mask_box_and_true_box_are_counted_by_hand() -> None:
@@ -119,10 +141,11 @@ def test_a_method_without_masks_has_its_box_alone() -> None:
 def test_constant_boxes_are_filled_by_hand() -> None:
     # rows and columns 1 to 8 are 64 pixels, 3 to 6 are 16 of which 8 are the object's
     shares = {"center(0.8)": (0.8, 0.8), "small": (0.4, 0.4), "whole": (1.0, 1.0)}
-    rows = score_constant_masks({"a": sample("a")}, [found("a")], shares)
-    ious = {name: row["box_filled"]["mean_iou"] for name, row in rows.items()}
+    scores = scored(constant_candidates(shares), {"a": sample("a")}, [found("a")])
+    rows = {name: summary(one) for name, one in scores.items()}
+    ious = {name: row["mean_iou"] for name, row in rows.items()}
     assert ious == {"center(0.8)": 15 / 64, "small": 8 / (16 + 15 - 8), "whole": 15 / 100}
-    assert rows["whole"]["box_filled"]["mean_recall"] == 1
+    assert rows["whole"]["mean_recall"] == 1
 
 
 @pytest.mark.parametrize("mask", [None, lambda: np.zeros((10, 10), dtype=bool)])
@@ -130,14 +153,8 @@ def test_images_without_a_true_mask_or_a_pixel_in_it_do_not_count(
     mask: Callable[[], np.ndarray] | None,
 ) -> None:
     assert score_masks({"a": sample("a", mask)}, [found("a", BOX)]) == {}
-    rows = score_constant_masks({"a": sample("a", mask)}, [found("a")], {"whole": (1.0, 1.0)})
-    assert rows == {"whole": {}}
-
-
-def test_images_that_failed_or_are_not_asked_for_do_not_count() -> None:
-    samples = {name: sample(name) for name in "ab"}
-    results = [found("a", BOX), ("b", ImageError("torn")), found("c", BOX)]
-    assert score_masks(samples, results) == score_masks(samples, results[:1])
+    whole = constant_candidates({"whole": (1.0, 1.0)})
+    assert scored(whole, {"a": sample("a", mask)}, [found("a")]) == {}
 
 
 def test_a_true_mask_that_cannot_be_used_is_named(tmp_path: Path) -> None:

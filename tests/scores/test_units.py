@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from gradbox.boxes import as_boxes
-from gradbox.errors import ImageError, UsageError
+from gradbox.errors import UsageError
 from gradbox.localization import Localization, Sample
-from gradbox.scores.baselines import score_constant
-from gradbox.scores.units import score, true_units
+from gradbox.scores.baselines import constant_units
+from gradbox.scores.boxes import Scores
+from gradbox.scores.units import true_units, units
 
 NAMES = ("cat", "dog")
 
@@ -58,16 +59,18 @@ def answer(labels: tuple[int, ...]) -> Localization:
 
 
 def test_the_first_box_of_the_units_class_is_scored() -> None:
-    units = {"a": true_units(sample("cat", "dog"), "truth", index_of), "b": []}
-    scores = score(units, {"a": answer((1, 0)), "b": ImageError("x")}, "truth", NAMES.__getitem__)
+    truth = true_units(sample("cat", "dog"), "truth", index_of)
+    found = list(units(7, truth, answer((1, 0)), "truth", NAMES.__getitem__))
+    scores = Scores.of(found)
+    assert scores.images.tolist() == [7, 7]
     assert scores.ious.tolist() == [1.0, 1.0]  # each class has its own box
-    assert [unit.recognized for unit in scores.units] == [False, True]
-    missing = score(units, {"a": answer((1,)), "b": ImageError("x")}, "truth", NAMES.__getitem__)
-    assert missing.ious.tolist() == [0.0, 1.0]
+    assert [unit.recognized for unit in found] == [False, True]
+    missing = units(7, truth, answer((1,)), "truth", NAMES.__getitem__)
+    assert Scores.of(missing).ious.tolist() == [0.0, 1.0]
 
 
 def test_constant_boxes_are_scored_on_the_same_units() -> None:
-    units = {"a": true_units(sample("cat", "dog"), "predicted", index_of)}
-    scores = score_constant(units, {"a": answer((0,))}, (1.0, 0.5))
+    truth = true_units(sample("cat", "dog"), "predicted", index_of)
+    scores = Scores.of(constant_units(0, truth, (10, 40), (1.0, 0.5)))
     # The middle 20 of 40 pixels against [0, 10) and [10, 20): the second lies inside, 100 of 200.
     np.testing.assert_allclose(scores.ious, [0.5])

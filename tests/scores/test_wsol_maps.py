@@ -1,5 +1,6 @@
 """Saved maps under wsolevaluation's protocol: perfect ones, held-out thresholds, crops."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from gradbox.localization import Sample
 from gradbox.results.heatmaps import create_maps
 from gradbox.results.inputs import Input
 from gradbox.scores.wsol.maps import box_accuracies, wsol_scores
+
+
+def of(truth: dict[str, np.ndarray]) -> Callable[[Sample], np.ndarray]:
+    return lambda sample: truth[sample.image_id]
 
 
 def stored(folder: Path, size: tuple[int, int], n: int = 6) -> tuple[Any, list[Sample], Any]:
@@ -38,7 +43,7 @@ def stored(folder: Path, size: tuple[int, int], n: int = 6) -> tuple[Any, list[S
 def test_perfect_maps_reach_the_top_of_the_protocol(tmp_path: Path) -> None:
     """Maps that are the boxes: every image is a hit at some threshold for all, and PxAP is 1."""
     store, samples, truth = stored(tmp_path, (56, 56))
-    scores = wsol_scores(store, samples, truth, lambda size: Frame.squash(size, (56, 56)))
+    scores = wsol_scores(store, samples, of(truth), lambda size: Frame.squash(size, (56, 56)))
     assert scores["max_box_acc"]["maximum"] == scores["max_box_acc"]["held_out"] == 1.0
     assert scores["max_box_acc_v2"]["held_out"] == 1.0
     assert scores["pxap"] == pytest.approx(1.0, abs=0.01)  # cubic resizing blurs the edges
@@ -51,8 +56,8 @@ def test_held_out_takes_each_halfs_threshold_from_the_other(tmp_path: Path) -> N
     def frame(size: tuple[int, int]) -> Frame:
         return Frame.squash(size, (56, 56))
 
-    whole = box_accuracies(store, samples, truth, frame)["max_box_acc"]
-    scores = wsol_scores(store, samples, truth, frame)["max_box_acc"]
+    whole = box_accuracies(store, samples, of(truth), frame)["max_box_acc"]
+    scores = wsol_scores(store, samples, of(truth), frame)["max_box_acc"]
     assert whole.maximum == scores["maximum"]
     assert scores["held_out"] <= whole.maximum
     assert len(scores["thresholds"]) == 2
@@ -71,8 +76,8 @@ def test_a_cropped_map_is_put_where_the_crop_was(tmp_path: Path) -> None:
     def cropped(size: tuple[int, int]) -> Frame:
         return Frame(size, (112, 112), (28, 28), (56, 56))
 
-    squashed = box_accuracies(store, [sample], truth, frame)["max_box_acc"]
+    squashed = box_accuracies(store, [sample], of(truth), frame)["max_box_acc"]
     smaller = {"a.png": np.array([[84.0, 84.0, 140.0, 140.0]])}
-    middle = box_accuracies(store, [sample], smaller, cropped)["max_box_acc"]
+    middle = box_accuracies(store, [sample], of(smaller), cropped)["max_box_acc"]
     assert squashed.maximum == middle.maximum == 1.0
     assert iou(truth["a.png"], smaller["a.png"]).item() < 0.5

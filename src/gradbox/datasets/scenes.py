@@ -190,11 +190,11 @@ class _Samples(Sequence[Sample]):
             return [self[each] for each in number]
         size = (self.options.size, self.options.size)
         asked = (self.options.seed, number, size, self.options.objects)
-        seen, labels = _seen(*asked)
+        boxes, labels = _truth(*asked)
         return Sample(
             image_id=_name(number),
             source=functools.partial(_image, *asked),
-            boxes=_boxes(seen),
+            boxes=boxes,
             labels=labels,
             label=labels[0],
             mask=functools.partial(_mask, *asked),
@@ -206,6 +206,13 @@ def _seen(seed: int, index: int, size: Size, objects: int) -> tuple[Masks, tuple
     """The masks and labels of a scene without its picture, at a quarter of the work."""
     plan = _plan(seed, index, size, objects)
     return masks(plan, alphas(plan, size)), plan.labels
+
+
+@functools.lru_cache(maxsize=10_000)
+def _truth(seed: int, index: int, size: Size, objects: int) -> tuple[Boxes, tuple[str, ...]]:
+    """The boxes and labels of a scene, which are asked for again and again."""
+    seen, labels = _seen(seed, index, size, objects)
+    return _boxes(seen), labels
 
 
 def _image(seed: int, index: int, size: Size, objects: int) -> RGB:

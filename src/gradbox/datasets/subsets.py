@@ -1,14 +1,40 @@
 """Parts of a data set that depend on the seed and on the images' names alone."""
 
 import math
+from array import array
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import overload
 
 import numpy as np
+from jaxtyping import Int
 
 from gradbox.errors import UsageError
 from gradbox.localization import Sample
 
 _TOLERANCE = 1e-9
+
+
+class Subset(Sequence[Sample]):
+    """Some images of a sequence, in its order; only their numbers are held."""
+
+    def __init__(self, samples: Sequence[Sample], numbers: Iterable[int]) -> None:
+        self._samples = samples
+        self.numbers = array("q", numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, slice):
+            return Subset(self._samples, self.numbers[index])
+        return self._samples[self.numbers[index]]
 
 
 def parse_split(text: str) -> tuple[float, ...]:
@@ -28,7 +54,7 @@ def parse_split(text: str) -> tuple[float, ...]:
     return shares
 
 
-def split(samples: Sequence[Sample], shares: Sequence[float], part: int, seed: int) -> list[Sample]:
+def split(samples: Sequence[Sample], shares: Sequence[float], part: int, seed: int) -> Subset:
     """One part of a random split by image, in the order of `samples`.
 
     The parts of one seed are disjoint. Their sizes follow the shares by largest remainder, so that
@@ -51,10 +77,10 @@ def split(samples: Sequence[Sample], shares: Sequence[float], part: int, seed: i
     sizes = _sizes(len(samples), [*shares, unused if unused > _TOLERANCE else 0.0])
     start = sum(sizes[: part - 1])
     chosen = _shuffled(samples, seed)[start : start + sizes[part - 1]]
-    return _only(samples, chosen)
+    return Subset(samples, np.sort(chosen).tolist())
 
 
-def limit(samples: Sequence[Sample], n: int, seed: int) -> list[Sample]:
+def limit(samples: Sequence[Sample], n: int, seed: int) -> Subset:
     """`n` random images, or all where there are fewer, in the order of `samples`.
 
     Raises:
@@ -62,7 +88,7 @@ def limit(samples: Sequence[Sample], n: int, seed: int) -> list[Sample]:
     """
     if n < 1:
         raise UsageError(f"limit {n}: write a number of images, 1 or more")
-    return _only(samples, _shuffled(samples, seed)[:n])
+    return Subset(samples, np.sort(_shuffled(samples, seed)[:n]).tolist())
 
 
 def _check(shares: Sequence[float]) -> None:
@@ -80,13 +106,13 @@ def _sizes(count: int, shares: Sequence[float]) -> list[int]:
     return sizes
 
 
-def _shuffled(samples: Sequence[Sample], seed: int) -> list[str]:
+def _shuffled(samples: Sequence[Sample], seed: int) -> Int[np.ndarray, "n"]:
+    """The numbers of the samples in an order that depends on their ids and the seed alone."""
     if seed < 0:
         raise UsageError(f"seed {seed}: write 0 or more")
-    image_ids = sorted(sample.image_id for sample in samples)
-    return [image_ids[i] for i in np.random.default_rng(seed).permutation(len(image_ids))]
-
-
-def _only(samples: Sequence[Sample], image_ids: Iterable[str]) -> list[Sample]:
-    chosen = set(image_ids)
-    return [sample for sample in samples if sample.image_id in chosen]
+    drawn = np.random.default_rng(seed).permutation(len(samples))
+    if all(a < b for a, b in pairwise(sample.image_id for sample in samples)):
+        return drawn
+    image_ids = [sample.image_id for sample in samples]
+    by_id = np.array(sorted(range(len(samples)), key=image_ids.__getitem__), dtype=np.int64)
+    return by_id[drawn]

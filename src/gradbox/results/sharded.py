@@ -122,6 +122,14 @@ class ShardedRun:
         self.store.write(name_of(FOLDER, number), data)
         return data
 
+    def errors(self) -> Iterator[tuple[str, str | None]]:
+        """The images of this call, each with the reason why it failed, None where it did not."""
+        for number in range(self.listing.pieces):
+            here = [row["here"] for row in self.listing.rows(number, ("here",))]
+            for is_here, row in zip(here, self._rows(number, ("image", "error")), strict=True):
+                if is_here:
+                    yield row["image"], row["error"]
+
     def results(
         self, *, masks: bool = False, proposals: bool = False
     ) -> Iterator[tuple[str, Found]]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,7 +22,7 @@ from gradbox.methods import METHODS, check_min_score, is_auto, ready_maps, to_es
 from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.reports.report import write_report
 from gradbox.results.facts import read_facts
-from gradbox.results.failures import KEPT, Failures
+from gradbox.results.failures import KEPT
 from gradbox.results.opening import open_run
 from gradbox.results.sharded import SHARD
 from gradbox.runs.evaluation import Evaluation, Part, Protocol, prepare
@@ -148,7 +149,6 @@ def compare(
             }
             ran += _run(evaluations, out, running, stack)
         ranking = rank(ran, running.track)
-        failures = Failures(ranking.failures.items())
         table = ranking.table()
         folder.finish(seconds={"total": perf_counter() - started}, asked=running.asked)
         first = ranking.rows[0]
@@ -159,15 +159,15 @@ def compare(
                 title=f"{len(ran)} runs on {dataset.spec}",
                 runs={row.run.name: row.metrics for row in ranking.rows},
                 context=ranking.context,
-                cases=gallery(first.run.evaluation, first.scores),
-                failures=failures,
+                cases=gallery(first.run.evaluation, first.scores, ran[0].folder),
+                failures=ranking.failures,
                 facts=folder.facts,
             )
     gone = list(first.run.folder.gone)
     return Report(
         folder=out,
         n_images=len(first.run.evaluation.samples),
-        failures=failures,
+        failures=ranking.failures,
         n_gone=len(gone),
         gone=tuple(gone[:KEPT]),
         metrics=table,
@@ -222,12 +222,14 @@ class _Boxed:
 
 
 def _boxed(protocol: Protocol) -> _Boxed:
-    samples = without_twins(protocol.others, protocol.part.of(protocol.dataset.samples))
-    digests = dict(file_hashes(samples))
-    known = [
-        [s.image_id, digests.get(s.image_id), s.boxes.tolist(), s.labels, s.label] for s in samples
-    ]
-    return _Boxed(samples, hash_bytes(json.dumps(known).encode()))
+    samples = without_twins(protocol.others, protocol.selected)
+    digest = sha256(b"[")
+    for number, one in enumerate(samples):
+        hashed = next((of_file for _, of_file in file_hashes([one])), None)
+        known = json.dumps([one.image_id, hashed, one.boxes.tolist(), one.labels, one.label])
+        digest.update(f"{', ' if number else ''}{known}".encode())
+    digest.update(b"]")
+    return _Boxed(samples, digest.hexdigest())
 
 
 def _prepared(

@@ -1,39 +1,31 @@
-"""A method on a data set: what is scored, by which protocol, and what came of it."""
+"""A method on a data set: what is scored, and by which protocol."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from gradbox.boxes import Boxes
 from gradbox.datasets import Dataset, limit, split
 from gradbox.datasets.dataset import check_dataset
+from gradbox.datasets.subsets import Subset
 from gradbox.errors import ImageError, UsageError
 from gradbox.images.batches import hash_source
-from gradbox.localization import ClassFrom, Found, Sample
+from gradbox.localization import ClassFrom, Sample
 from gradbox.methods import ReadyMethod, ready, rebuilt
 from gradbox.models.classifier import Classifier
 from gradbox.results.opening import AnyRun, open_run
 from gradbox.runs.execution import Running, usual_shard
-from gradbox.runs.oddities import oddities
 from gradbox.runs.plan import LabelsOf, Plan
-from gradbox.scores.baselines import baselines
-from gradbox.scores.boxes import Scores
-from gradbox.scores.calibration import calibration
-from gradbox.scores.proposals import score_proposals
-from gradbox.scores.run_detection import (
-    Targets,
-    score_constant_detections,
-    score_detections,
-    targets,
-)
-from gradbox.scores.run_masks import score_constant_masks, score_masks
-from gradbox.scores.units import TrueUnit, score, summary, true_units
+from gradbox.scores.run_detection import have_classes
+from gradbox.scores.units import IndexOf, TrueUnit, true_units
 
-Units = Mapping[str, Sequence[TrueUnit]]
-"""The scored units of each image, by image id."""
+UnitsOf = Callable[[Sample], Sequence[TrueUnit]]
+"""The scored units of an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +48,8 @@ class Part:
     def others(self, samples: Sequence[Sample]) -> Sequence[Sample]:
         """The images of the split's other parts: what may be fitted on."""
         numbers = (n for n in range(1, len(self.shares) + 1) if n != self.number)
-        return list(chain.from_iterable(split(samples, self.shares, n, self.seed) for n in numbers))
+        parts = (split(samples, self.shares, n, self.seed).numbers for n in numbers)
+        return Subset(samples, chain.from_iterable(parts))
 
     @property
     def about(self) -> dict[str, Any]:
@@ -97,12 +90,12 @@ class Protocol:
         """The images of the part."""
         return self.part.of(self.dataset.samples)
 
-    @property
+    @cached_property
     def others(self) -> Sequence[Sample]:
         """The images that boxes and baselines may be fitted on: the split's other parts."""
         return self.part.others(self.dataset.samples)
 
-    @property
+    @cached_property
     def has_masks(self) -> bool:
         """Whether some image of the data set has a true mask."""
         return any(sample.mask is not None for sample in self.dataset.samples)
@@ -116,26 +109,31 @@ class Protocol:
 class Evaluation:
     """A plan whose samples have units to score; make it with `prepare`.
 
-    `targets` are all true boxes of its images; `n_without_unit` images of the part have none to
-    score.
+    `samples` are its images, of which each has `units_of`; `by_class` says whether their true boxes
+    are told apart by class; `n_without_unit` images of the part have no unit.
     """
 
     protocol: Protocol
     plan: Plan
-    units: Units
-    targets: Targets
+    samples: Sequence[Sample]
+    units_of: UnitsOf
+    by_class: bool
     class_from: ClassFrom
     n_without_unit: int
 
     @property
-    def samples(self) -> Sequence[Sample]:
-        """The images that are scored."""
-        return list(self.plan.samples)
+    def index_of(self) -> IndexOf:
+        """The classifier's index of a class."""
+        return cache(self.plan.classifier.class_index)
 
     @property
     def supervision(self) -> str:
         """What was known beside the classifier."""
         return self.plan.method.supervision(given_labels=self.class_from == "truth")
+
+    def first_boxes(self, sample: Sample) -> Boxes:
+        """The true boxes of the first unit of an image."""
+        return self.units_of(sample)[0].boxes
 
     def open(self, out: Path, running: Running) -> AbstractContextManager[AnyRun]:
         """The folder of the run, new or to be resumed."""
@@ -159,63 +157,6 @@ class Evaluation:
             usual_shard=usual_shard(self.plan.samples, out, running),
         )
 
-    def score(self, found: Mapping[str, Found]) -> Scores:
-        """The scores of what was found; failed images are left out."""
-        return score(self.units, found, self.class_from, self.plan.classifier.class_name)
-
-    def metrics(self, scores: Scores, found: Mapping[str, Found], folder: AnyRun) -> dict[str, Any]:
-        """What `metrics.json` says of the method, of the images that `scores` are of.
-
-        Masks and proposals take memory: they are read again from the run's folder, one at a time.
-        """
-        scored = {image_id: found[image_id] for image_id in dict.fromkeys(scores.image_ids)}
-        masked = self._masked(scored)
-        with_masks = folder.results(masks=True) if masked else ()
-        return {
-            "supervision": self.supervision,
-            **summary(scores, strict=self.protocol.strict),
-            "detection": score_detections(self.targets, scored),
-            **self._proposals(scored, folder),
-            "masks": score_masks(masked, with_masks),
-            "calibration": calibration(
-                scores,
-                strict=self.protocol.strict,
-                is_calibrated=self.plan.method.is_calibrated,
-            ),
-            "n_failed": sum(isinstance(one, ImageError) for one in found.values()),
-            "n_without_unit": self.n_without_unit,
-        }
-
-    def context(self, found: Mapping[str, Found], hashes: Mapping[str, str]) -> dict[str, Any]:
-        """What `metrics.json` says of the images: constant boxes on the same units, oddities."""
-        others = self.protocol.others
-        rows = baselines(self.units, found, fitting=others or self.samples, oracle=not others)
-        shares = {n: (r["share_of_height"], r["share_of_width"]) for n, r in rows.items()}
-        masks = score_constant_masks(self._masked(found), found.items(), shares)
-        for name, row in rows.items():
-            row["detection"] = score_constant_detections(self.targets, found, shares[name])
-            row["masks"] = masks[name]
-        return {
-            "baselines": rows,
-            "problems": [
-                *self.protocol.dataset.problems,
-                *oddities(found, hashes, others),
-                *self.plan.classifier.doubts.lines,
-            ],
-        }
-
-    def _proposals(self, scored: Mapping[str, Found], folder: AnyRun) -> dict[str, Any]:
-        """The recall of the proposals where the run keeps them."""
-        if self.plan.method.proposals is None:
-            return {}
-        truth = {s.image_id: s.boxes for s in self.samples if s.image_id in scored}
-        return {"proposals": score_proposals(truth, folder.results(proposals=True))}
-
-    def _masked(self, image_ids: Iterable[str]) -> dict[str, Sample]:
-        """Those of the images that have a true mask."""
-        asked = frozenset(image_ids)
-        return {s.image_id: s for s in self.samples if s.mask is not None and s.image_id in asked}
-
 
 def prepare(protocol: Protocol, method: ReadyMethod, classifier: Classifier) -> Evaluation:
     """A method on a classifier, made ready to be run and scored.
@@ -232,21 +173,22 @@ def prepare(protocol: Protocol, method: ReadyMethod, classifier: Classifier) -> 
             "at all --method 'sensitivity(target=layer_mean)'"
         )
     selected = protocol.selected
-    samples, units = with_units(protocol.dataset, selected, classifier, chosen)
+    samples, units_of = with_units(protocol.dataset, selected, classifier, chosen)
     _refuse_training_images(method, samples)
     plan = Plan(
         samples=samples,
         classifier=classifier,
         method=method,
-        labels_of=labels_of_units(units, chosen),
+        labels_of=labels_of_units(units_of, chosen),
         selection=classifier.usual_selection(chosen),
         min_score=protocol.min_score,
     )
     return Evaluation(
         protocol=protocol,
         plan=plan,
-        units=units,
-        targets=targets(samples, chosen, cache(classifier.class_index)),
+        samples=samples,
+        units_of=units_of,
+        by_class=have_classes(samples, chosen, cache(classifier.class_index)),
         class_from=chosen,
         n_without_unit=len(selected) - len(samples),
     )
@@ -254,38 +196,44 @@ def prepare(protocol: Protocol, method: ReadyMethod, classifier: Classifier) -> 
 
 def with_units(
     dataset: Dataset, selected: Sequence[Sample], classifier: Classifier, class_from: ClassFrom
-) -> tuple[Sequence[Sample], Units]:
+) -> tuple[Sequence[Sample], UnitsOf]:
     """The images that have something to score, and what.
 
     Raises:
         UsageError: there is none.
     """
     index_of = cache(classifier.class_index)
-    units = {s.image_id: true_units(s, class_from, index_of) for s in selected if len(s.boxes)}
-    samples = [sample for sample in selected if units.get(sample.image_id)]
-    if not samples:
+
+    def units_of(sample: Sample) -> Sequence[TrueUnit]:
+        return true_units(sample, class_from, index_of) if len(sample.boxes) else ()
+
+    having = array("q", (number for number, one in enumerate(selected) if units_of(one)))
+    if not having:
         raise UsageError(f"{dataset.spec}: none of {len(selected)} images has a box with its class")
-    return samples, {sample.image_id: units[sample.image_id] for sample in samples}
+    return selected if len(having) == len(selected) else Subset(selected, having), units_of
 
 
-def labels_of_units(units: Units, class_from: ClassFrom) -> LabelsOf:
+def labels_of_units(units_of: UnitsOf, class_from: ClassFrom) -> LabelsOf:
     """The true classes of each image, or none given."""
 
     def given(sample: Sample) -> tuple[int, ...]:
-        return tuple(u.index for u in units[sample.image_id] if u.index is not None)
+        return tuple(u.index for u in units_of(sample) if u.index is not None)
 
     return given if class_from == "truth" else lambda _: None
 
 
 def _refuse_training_images(method: ReadyMethod, samples: Sequence[Sample]) -> None:
-    if not method.seen:
-        return
-    hashes = {sample.image_id: _hash(sample) for sample in samples}
-    for text, seen in method.seen:
-        known = [image_id for image_id, digest in hashes.items() if seen.has(image_id, digest)]
-        if known:
+    counts, first = [0] * len(method.seen), ""
+    for sample in samples if method.seen else ():
+        digest = _hash(sample)
+        known = [seen.has(sample.image_id, digest) for _, seen in method.seen]
+        counts = [count + one for count, one in zip(counts, known, strict=True)]
+        if any(known) and not (first and first < sample.image_id):
+            first = sample.image_id
+    for (text, seen), count in zip(method.seen, counts, strict=True):
+        if count:
             raise UsageError(
-                f"{text} was fitted on {len(known)} of these images ({min(known)}, ...; "
+                f"{text} was fitted on {count} of these images ({first}, ...; "
                 f"{seen.what}): scoring them would be testing on the training set; take other "
                 "images, another --part of the --split, or a method that has not seen them (auto "
                 "has --no-foreground)"

@@ -25,7 +25,7 @@ from gradbox.localization import ClassFrom, Sample, Selection
 from gradbox.methods import DEFAULT_LEARNED, DEFAULT_METHOD, layer_name, ready_maps, to_method
 from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.runs.batch_size import BatchSize
-from gradbox.runs.evaluation import Part, Units, labels_of_units, with_units
+from gradbox.runs.evaluation import Part, UnitsOf, labels_of_units, with_units
 from gradbox.runs.execution import Running
 from gradbox.runs.fitting_auto import fit_auto
 from gradbox.runs.plan import LabelsOf, settled
@@ -67,16 +67,18 @@ def fit(
         if not isinstance(value, Auto):
             raise UsageError(f"box auto is for the method auto, not {method}: use ridge or sgd")
         check_classifier(classifier)
-        samples, units = with_units(dataset, selected, classifier, source)
-        return fit_auto(value, classifier, samples, units, out, class_from=source, running=running)
+        samples, units_of = with_units(dataset, selected, classifier, source)
+        return fit_auto(
+            value, classifier, samples, units_of, out, class_from=source, running=running
+        )
     chosen, maker, text = ready_maps(value, classifier, options)
-    samples, units = with_units(dataset, selected, classifier, source)
+    samples, units_of = with_units(dataset, selected, classifier, source)
     rows = _Rows(
         samples=samples,
-        units=units,
+        units_of=units_of,
         classifier=classifier,
         maker=maker,
-        labels_of=labels_of_units(units, source),
+        labels_of=labels_of_units(units_of, source),
         selection=Selection.usual(source),
         boxes=options.boxes,
         keep_originals=chosen.needs_originals,
@@ -110,7 +112,7 @@ class _Rows:
     """Where the training rows come from: a map and a box for each unit that has both."""
 
     samples: Sequence[Sample]
-    units: Units
+    units_of: UnitsOf
     classifier: Classifier
     maker: MapMaker
     labels_of: LabelsOf
@@ -147,6 +149,6 @@ class _Rows:
                 yield from self._of_image(one, of_image)
 
     def _of_image(self, one: Loaded, maps: Sequence[LabelledMap]) -> Iterator[_Row]:
-        for unit, labelled in zip(self.units[one.sample.image_id], maps, strict=True):
+        for unit, labelled in zip(self.units_of(one.sample), maps, strict=True):
             for target in targets_for(unit.boxes, one.frame, self.boxes):
                 yield labelled, target, one

@@ -15,7 +15,7 @@ from gradbox.localization import ClassFrom, Sample, Selection
 from gradbox.methods import METHODS
 from gradbox.models.classifier import Classifier
 from gradbox.runs.batch_size import BatchSize
-from gradbox.runs.evaluation import Units, labels_of_units
+from gradbox.runs.evaluation import UnitsOf, labels_of_units
 from gradbox.runs.execution import Running
 from gradbox.specs import canonical
 
@@ -24,7 +24,7 @@ def fit_auto(
     auto: Auto,
     classifier: Classifier,
     samples: Sequence[Sample],
-    units: Units,
+    units_of: UnitsOf,
     out: Path,
     *,
     class_from: ClassFrom,
@@ -40,7 +40,7 @@ def fit_auto(
     trained = auto.usual_head
     with TemporaryDirectory(prefix="gradbox-") as folder:
         looker = Looker.of(auto, classifier, Path(folder))
-        examples = look(looker, samples, units, class_from=class_from, running=running)
+        examples = look(looker, samples, units_of, class_from=class_from, running=running)
         learned = learn(
             examples,
             auto.tuned,
@@ -73,13 +73,13 @@ def fit_auto(
 def look(
     looker: Looker,
     samples: Sequence[Sample],
-    units: Units,
+    units_of: UnitsOf,
     *,
     class_from: ClassFrom,
     running: Running,
 ) -> list[Example]:
     """An example for each unit of each image that can be read."""
-    labels_of, selection = labels_of_units(units, class_from), Selection.usual(class_from)
+    labels_of, selection = labels_of_units(units_of, class_from), Selection.usual(class_from)
     loaded = load_batches(
         samples,
         looker.classifier.preprocessing,
@@ -94,6 +94,6 @@ def look(
             examples += looker.examples(
                 to_batch(usable, labels_of, selection),
                 [one.sha256 for one in usable],
-                [[unit.boxes for unit in units[one.sample.image_id]] for one in usable],
+                [[unit.boxes for unit in units_of(one.sample)] for one in usable],
             )
     return examples

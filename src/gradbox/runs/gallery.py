@@ -1,28 +1,35 @@
 """The pictures of a report: the best, the median and the worst cases of a run."""
 
-from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Int
 
 from gradbox.images.batches import WORKERS, Failed
 from gradbox.localization import Localization
 from gradbox.reports.report import Case
+from gradbox.results.opening import AnyRun
 from gradbox.runs.evaluation import Evaluation
 from gradbox.runs.plan import chunks
 from gradbox.runs.writing import draw
 from gradbox.scores.boxes import Scores
 
 
-def gallery(evaluation: Evaluation, scores: Scores, count: int = 4) -> list[Case]:
+def gallery(evaluation: Evaluation, scores: Scores, run: AnyRun, count: int = 4) -> list[Case]:
     """`count` best, median and worst images by the IoU of their first unit, localized once more.
 
     Which images these are is known only at the end, and the maps of all are not kept until then.
-    Few images are not shown twice: the median and the worst ones then are fewer.
+    Few images are not shown twice: the median and the worst ones then are fewer. The images'
+    numbers in `scores` are their places in `run`.
     """
-    ious: dict[str, float] = {}
-    for unit in scores.units:
-        ious.setdefault(unit.image_id, unit.iou)
-    group_of = _choose(sorted(ious, key=lambda image_id: (-ious[image_id], image_id)), count)
-    samples = [sample for sample in evaluation.plan.samples if sample.image_id in group_of]
+    numbers, first = np.unique(scores.images, return_index=True)
+    first_ious = scores.ious[first]
+    chosen = _choose(np.lexsort((numbers, -first_ious)), count)
+    of_number = {int(numbers[place]): (group, place) for place, group in chosen.items()}
+    ids = {n: image_id for n, (image_id, _) in enumerate(run.errors()) if n in of_number}
+    group_of = {ids[number]: group for number, (group, _) in of_number.items()}
+    ious = {ids[number]: first_ious[place] for number, (_, place) in of_number.items()}
+    samples = [sample for sample in evaluation.samples if sample.image_id in group_of]
     plan = replace(evaluation.plan, samples=samples)
     pictures = {}
     for chunk in chunks([plan], batch_size=count, workers=WORKERS, details=True, originals=True):
@@ -37,7 +44,7 @@ def gallery(evaluation: Evaluation, scores: Scores, count: int = 4) -> list[Case
     ]
 
 
-def _choose(best_first: Sequence[str], count: int) -> dict[str, str]:
+def _choose(best_first: Int[np.ndarray, "n"], count: int) -> dict[int, str]:
     """The group of each image that is shown."""
     middle = max((len(best_first) - count) // 2, 0)
     groups = {
@@ -45,8 +52,8 @@ def _choose(best_first: Sequence[str], count: int) -> dict[str, str]:
         "median": best_first[middle : middle + count],
         "worst": best_first[-count:],
     }
-    chosen: dict[str, str] = {}
-    for group, image_ids in groups.items():
-        for image_id in image_ids:
-            chosen.setdefault(image_id, group)
+    chosen: dict[int, str] = {}
+    for group, places in groups.items():
+        for place in places.tolist():
+            chosen.setdefault(place, group)
     return chosen

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
-from gradbox.errors import ImageError, UsageError
+from gradbox.errors import UsageError
 from gradbox.files import write_json
-from gradbox.localization import Found
 from gradbox.progress import Track, silent
+from gradbox.results.failures import Failures
 from gradbox.results.heatmaps import HEADER, open_maps
 from gradbox.results.opening import AnyRun
 from gradbox.runs.evaluation import Evaluation
-from gradbox.scores.baselines import score_constant
+from gradbox.runs.scoring import score_constants, score_run
+from gradbox.runs.shared_images import SharedImages
 from gradbox.scores.bootstrap import mcnemar, paired_difference
 from gradbox.scores.boxes import Scores, is_hit
 from gradbox.scores.units import HEADLINE
@@ -56,11 +58,14 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ranking:
-    """All rows of the table, best first; `context` has what does not depend on the run."""
+    """All rows of the table, best first; `context` has what does not depend on the run.
+
+    `failures` are the images that failed in some run, and are scored in none.
+    """
 
     rows: Sequence[Row]
     context: Mapping[str, Any]
-    failures: Mapping[str, str]
+    failures: Failures
 
     def table(self) -> dict[str, Any]:
         """What `compare.json` says."""
@@ -70,6 +75,7 @@ class Ranking:
             **{key: first[key] for key in shared},
             "runs": [_line(row) for row in self.rows],
             **self.context,
+            "n_failures": self.failures.count,
             "failures": dict(self.failures),
         }
 
@@ -79,26 +85,19 @@ def rank(runs: Sequence[Run], track: Track = silent) -> Ranking:
 
     The constant boxes and all runs but the first have their `difference` to the first, each as
     mean, low and high of a 95 % interval (paired bootstrap over images), and `mcnemar`, the p-value
-    for CorLoc.
+    for CorLoc. The images' numbers are their places in the run that was asked for first.
 
     Raises:
         UsageError: every image failed in some run.
     """
-    found = [dict(run.folder.results()) for run in runs]
-    failures = {
-        image_id: str(one)
-        for of_run in found
-        for image_id, one in of_run.items()
-        if isinstance(one, ImageError)
-    }
-    kept = [_without(of_run, failures) for of_run in found]
-    rows = [_row(run, *pair) for run, *pair in zip(runs, found, kept, strict=True)]
-    if not rows[0].scores.units:
-        image_id, reason = min(failures.items())
+    shared = SharedImages(run.folder for run in runs)
+    if not shared.are_scored.any():
+        image_id, reason = min(shared.failures.items())
         raise UsageError(f"nothing to compare: every image failed, {image_id} since {reason}")
+    rows = [_row(run, shared) for run in runs]
     first = max(rows, key=_merit)
-    context = _context(first, kept[rows.index(first)])
-    context["wsol"] = _of_maps(runs, failures, track)
+    context = _context(first, shared)
+    context["wsol"] = _of_maps(runs, shared, track)
     compared = [
         replace(one, metrics={**one.metrics, **_against(first, one.scores)}) for one in rows
     ]
@@ -106,35 +105,26 @@ def rank(runs: Sequence[Run], track: Track = silent) -> Ranking:
         with row.run.folder.writing() as path:
             write_json(path / "metrics.json", row.metrics)
     rows = sorted(compared, key=_merit, reverse=True)
-    return Ranking(rows=rows, context=context, failures=failures)
+    return Ranking(rows=rows, context=context, failures=shared.failures)
 
 
 def _merit(row: Row) -> tuple[float, float]:
     return row.metrics["corloc"], row.metrics["mean_iou"]
 
 
-def _without(found: Mapping[str, Found], failures: Mapping[str, str]) -> dict[str, Found]:
-    return {i: ImageError(failures[i]) if i in failures else one for i, one in found.items()}
-
-
-def _row(run: Run, found: Mapping[str, Found], kept: Mapping[str, Found]) -> Row:
-    scores = run.evaluation.score(kept)
+def _row(run: Run, shared: SharedImages) -> Row:
+    scores, metrics = score_run(run.evaluation, run.folder, shared.number_of)
     seconds = run.folder.facts["seconds"]
-    metrics = {
-        **run.evaluation.metrics(scores, found, run.folder),
-        "seconds_per_image": seconds["method"] / max(seconds["images"], 1),
-    }
-    return Row(run=run, scores=scores, metrics=metrics)
+    per_image = seconds["method"] / max(seconds["images"], 1)
+    return Row(run=run, scores=scores, metrics={**metrics, "seconds_per_image": per_image})
 
 
-def _context(first: Row, found: Mapping[str, Found]) -> dict[str, Any]:
+def _context(first: Row, shared: SharedImages) -> dict[str, Any]:
     """The constant boxes with their differences to the first run, and the data's oddities."""
-    evaluation = first.run.evaluation
-    context = evaluation.context(found, dict(first.run.folder.digests()))
-    for name, row in context["baselines"].items():
-        shares = (row["share_of_height"], row["share_of_width"])
-        constant = score_constant(evaluation.units, found, shares)
-        context["baselines"][name] = {**row, **_against(first, constant)}
+    run = first.run
+    scores, context = score_constants(run.evaluation, run.folder, shared.number_of)
+    for name, constant in scores.items():
+        context["baselines"][name] |= _against(first, constant)
     return context
 
 
@@ -143,19 +133,24 @@ def _against(first: Row, other: Scores) -> dict[str, Any]:
     if other is first.scores:
         return {}
     strict = first.run.evaluation.protocol.strict
-    ours, theirs = other.ious, first.scores.ious
+    images, theirs = _by_image(first.scores)
+    _, ours = _by_image(other)
     hits = [is_hit(ious, strict=strict) for ious in (ours, theirs)]
     pairs = {"corloc": [one.astype(np.float64) for one in hits], "mean_iou": [ours, theirs]}
-    spreads = {
-        name: paired_difference(a, b, first.scores.image_ids) for name, (a, b) in pairs.items()
-    }
+    spreads = {name: paired_difference(a, b, images) for name, (a, b) in pairs.items()}
     return {
         "difference": {name: [one.mean, one.low, one.high] for name, one in spreads.items()},
         "mcnemar": mcnemar(*hits),
     }
 
 
-def _of_maps(runs: Iterable[Run], failures: Mapping[str, str], track: Track) -> dict[str, Any]:
+def _by_image(scores: Scores) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """The images and IoUs of the units in the order of the images: runs may have another one."""
+    order = np.argsort(scores.images, kind="stable")
+    return scores.images[order], scores.ious[order]
+
+
+def _of_maps(runs: Iterable[Run], shared: SharedImages, track: Track) -> dict[str, Any]:
     """The scores of the saved maps by wsolevaluation's protocol, by method."""
     first_of: dict[Path, Run] = {}
     for run in runs:
@@ -164,8 +159,8 @@ def _of_maps(runs: Iterable[Run], failures: Mapping[str, str], track: Track) -> 
     return {
         run.name.partition(" | ")[0]: wsol_scores(
             open_maps(maps),
-            [sample for sample in run.evaluation.samples if sample.image_id not in failures],
-            {image_id: units[0].boxes for image_id, units in run.evaluation.units.items()},
+            shared.scored(run.evaluation.samples),
+            run.evaluation.first_boxes,
             run.evaluation.plan.classifier.preprocessing.frame,
         )
         for one in track(([item] for item in first_of.items()), len(first_of), "scoring maps")

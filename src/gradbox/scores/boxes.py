@@ -200,7 +200,7 @@ class Scores:
     def __add__(self, other: "Scores") -> "Scores":
         both = Scores()
         for one in (self, other):
-            codes = np.array([*map(both._code, one._labels), _NO_LABEL])  # noqa: SLF001
+            codes = np.array([*map(both._code, one._labels), _NO_LABEL])
             for rows in one._units.blocks():
                 named = rows.copy()
                 named["label"] = codes[rows["label"]]

@@ -118,9 +118,7 @@ def _boxed(scores: Scores) -> tuple[Values, Values, Int[np.ndarray, "n"]]:
     return trusts[order], ious[order], images[order]
 
 
-def _as_probabilities(
-    scores: Values, hits: Hits, images: Int[np.ndarray, "n"]
-) -> dict[str, Any]:
+def _as_probabilities(scores: Values, hits: Hits, images: Int[np.ndarray, "n"]) -> dict[str, Any]:
     spread = interval((scores - hits) ** 2, images)
     return {
         "ece": expected_calibration_error(scores, hits),
@@ -130,9 +128,7 @@ def _as_probabilities(
     }
 
 
-def _reliability(
-    scores: Values, hits: Hits, images: Int[np.ndarray, "n"]
-) -> list[dict[str, Any]]:
+def _reliability(scores: Values, hits: Hits, images: Int[np.ndarray, "n"]) -> list[dict[str, Any]]:
     numbers, rows = bin_numbers(scores), []
     for number in np.unique(numbers):
         of_bin = numbers == number

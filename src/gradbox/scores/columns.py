@@ -70,7 +70,7 @@ class Columns:
     def _store(self) -> None:
         """Write the block in memory, column by column."""
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="gradbox-")
+            self._file = tempfile.TemporaryFile(prefix="gradbox-")  # noqa: SIM115
             weakref.finalize(self, self._file.close)
         self._file.seek(self._stored * self._type.itemsize)
         for name in self._type.names or ():
@@ -80,7 +80,8 @@ class Columns:
 
     def _read(self, name: str, first: int) -> Shaped[np.ndarray, "_"]:
         """A column of the block whose first row is this."""
-        assert self._file is not None and self._type.fields is not None
+        assert self._file is not None
+        assert self._type.fields is not None
         kind, offset = self._type.fields[name][:2]
         self._file.seek(first * self._type.itemsize + offset * _BLOCK)
         return np.frombuffer(self._file.read(kind.itemsize * _BLOCK), kind)

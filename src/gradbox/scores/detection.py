@@ -71,8 +71,9 @@ def average_precision(
 class Matches:
     """The boxes of one class in one image.
 
-    `image` is its number in the run; `label` is None where classes do not count. `scores` are those of the boxes that count, the best
-    first, and `hits` has for each of `THRESHOLDS` whether they hit; `n_predicted` counts all.
+    `image` is its number in the run; `label` is None where classes do not count. `scores` are those
+    of the boxes that count, the best first, and `hits` has for each of `THRESHOLDS` whether they
+    hit; `n_predicted` counts all.
     """
 
     image: int
@@ -192,8 +193,8 @@ class Detections:
     def __add__(self, other: "Detections") -> "Detections":
         both = Detections()
         for one in (self, other):
-            both._images.extend(one._images)  # noqa: SLF001
-            both._boxes.extend(one._boxes)  # noqa: SLF001
+            both._images.extend(one._images)
+            both._boxes.extend(one._boxes)
         return both
 
     @property

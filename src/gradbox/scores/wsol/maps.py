@@ -1,6 +1,6 @@
 """Saved heat maps scored by wsolevaluation's protocol, with and without its look at the answers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from gradbox.boxes import Boxes
 from gradbox.datasets import split
+from gradbox.datasets.subsets import Subset
 from gradbox.geometry import Frame, Size
 from gradbox.localization import Sample
 from gradbox.results.heatmaps import MapStore
@@ -32,7 +33,7 @@ _VARIANTS = {"max_box_acc": MAX_BOX_ACC, "max_box_acc_v2": MAX_BOX_ACC_V2}
 def wsol_scores(
     store: MapStore,
     samples: Sequence[Sample],
-    truth: Mapping[str, Boxes],
+    truth: Callable[[Sample], Boxes],
     frame_of: FrameOf,
     *,
     seed: int = 0,
@@ -50,7 +51,7 @@ def wsol_scores(
         frame_of: how an image of a (height, width) became the network input.
         seed: of the halves.
     """
-    sized = [sample for sample in samples if sample.size is not None]
+    sized = _only(samples, lambda sample: sample.size is not None)
     halves = [split(sized, (0.5, 0.5), number, seed) for number in (1, 2)]
     scores: dict[str, Any] = {"n_images": len(sized)}
     states = [box_accuracies(store, half, truth, frame_of) for half in halves]
@@ -61,20 +62,20 @@ def wsol_scores(
             "held_out": _held_out(one, other),
             "thresholds": [one.best_threshold(), other.best_threshold()],
         }
-    masked = [sample for sample in sized if sample.mask is not None]
-    if masked:
+    masked = _only(sized, lambda sample: sample.mask is not None)
+    if len(masked):
         scores["pxap"] = pixel_average_precision(store, masked, frame_of).value
     return scores
 
 
 def box_accuracies(
-    store: MapStore, samples: Iterable[Sample], truth: Mapping[str, Boxes], frame_of: FrameOf
+    store: MapStore, samples: Iterable[Sample], truth: Callable[[Sample], Boxes], frame_of: FrameOf
 ) -> dict[str, BoxAccuracy]:
     """The protocol's hits of saved maps, by the name of the variant; contours are found once."""
     states = {name: BoxAccuracy.empty(variant) for name, variant in _VARIANTS.items()}
     for sample in samples:
         assert sample.size is not None
-        boxes = resize_boxes(truth[sample.image_id], sample.size)
+        boxes = resize_boxes(truth(sample), sample.size)
         best = overlaps(_scoremap(store, sample, frame_of), boxes)
         states = {name: state.add_overlaps(best) for name, state in states.items()}
     return states
@@ -91,6 +92,10 @@ def pixel_average_precision(
         mask = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
         state = state.add(_scoremap(store, sample, frame_of), mask, np.zeros_like(mask))
     return state
+
+
+def _only(samples: Sequence[Sample], keeps: Callable[[Sample], bool]) -> Sequence[Sample]:
+    return Subset(samples, (i for i, sample in enumerate(samples) if keeps(sample)))
 
 
 def _scoremap(store: MapStore, sample: Sample, frame_of: FrameOf) -> Float[np.ndarray, "224 224"]:
