@@ -9,6 +9,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from gradbox.datasets.scenes import CLASSES
@@ -231,6 +233,27 @@ def _label_table(root: Path, names: Names) -> Facts:
     return {as_id(image): label for image, label in labels}
 
 
+def _parquet(root: Path, names: Names) -> Facts:
+    rows = []
+    for stem, label in names.pairs:
+        _photo(root / f"{stem}.png")
+        _mask(root / "masks" / f"{stem}.png")
+        row = {"path": f"{stem}.png", "class": label, "width": WIDTH, "height": HEIGHT}
+        rows.append({**row, "boxes": [list(map(float, BOX))], "mask": f"masks/{stem}.png"})
+    write_rows(root / "images.parquet", rows)
+    return {f"{stem}.png": label for stem, label in names.pairs}
+
+
+def write_rows(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """A parquet file; half characters, which it cannot hold, are written out."""
+    table = pa.Table.from_pylist([{k: _whole(v) for k, v in row.items()} for row in rows])
+    pq.write_table(table, file)
+
+
+def _whole(value: object) -> object:
+    return as_id(value) if isinstance(value, str) else value
+
+
 Build = Callable[[Path, Names], Facts]
 
 EVALUATED: Mapping[str, Build] = {
@@ -245,6 +268,7 @@ EVALUATED: Mapping[str, Build] = {
     "imagenet:{}@loc": _imagenet_loc,
     "imagenet:{}@folders": _imagenet_folders,
     "folder:{}": _folder,
+    "parquet:{}/images.parquet": _parquet,
 }
 """By the text that loads the data set, where {} is its folder."""
 

@@ -30,7 +30,7 @@ def test_a_folder_without_a_kind_is_told_what_to_type(tmp_path):
         load_dataset(str(tmp_path))
 
 
-@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"list", "scenes"}))
+@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"list", "parquet", "scenes"}))
 def test_every_kind_refuses_a_missing_folder_and_shows_its_form(kind):
     rest = FORMS[kind].partition(":")[2].replace("DIR", "missing").replace("IMAGES", "missing")
     with pytest.raises(UsageError, match=r"there is no folder 'missing'.*write " + kind):
@@ -94,7 +94,7 @@ def test_refuses_no_images_duplicates_and_paths_that_lead_outside(image_ids, rea
 
 
 @pytest.mark.parametrize("folder", ["a\0b", "x" * 5000, "~nobody-of-this-name/x"])
-@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"list", "scenes"}))
+@pytest.mark.parametrize("kind", sorted(LOADERS.keys() - {"list", "parquet", "scenes"}))
 def test_what_can_be_no_folder_is_refused_as_one_that_is_missing(kind, folder):
     rest = FORMS[kind].partition(":")[2].replace("DIR", folder).replace("IMAGES", folder)
     with pytest.raises(UsageError, match="there is no folder"):

@@ -9,6 +9,7 @@ import pytest
 from coco_eval import coco_numbers
 
 from gradbox.boxes import as_boxes
+from gradbox.scores import bootstrap, detection
 from gradbox.scores.detection import MOST_BOXES, THRESHOLDS, Detections, Matches, match
 
 NUMBERS = ("ap30", "ap50", "recall30", "recall50")
@@ -198,3 +199,29 @@ def test_draws_of_images_are_the_scores_of_the_images_that_were_drawn(seed: int)
             again = [images[i] for i, n in zip(drawn_from, counts, strict=True) for _ in range(n)]
             expected = numbers(again)[f"ap{threshold * 100:.0f}"]
             assert value == pytest.approx(np.nan if expected is None else expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("classes", [1, 6])
+def test_bags_of_images_and_fewer_ranks_give_the_interval_of_all(
+    classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hard case, of boxes that mostly miss: within a quarter of half the width.
+
+    600 bags are off by 1 / sqrt(1200), 3 %, each end by chance as much again, and fewer ranks smooth
+    the steps that a precision of some per cent has.
+    """
+    kind = {"most": 4, "classes": classes, "levels": 10**6, "empty": 0.2}
+    state = scored(random_images(1, count=1500, **kind))  # type: ignore[arg-type]
+    plain_low, plain_high = state.bounds(0.5)
+    monkeypatch.setattr(bootstrap, "MANY", 1000)
+    monkeypatch.setattr(bootstrap, "BAGS", 600)
+    monkeypatch.setattr(detection, "RANKS", 3000)
+    ranked = state.ranked()
+    assert (ranked.n_groups, ranked.ranks) == (600, max(3000 // classes, 256))
+    low, high = state.bounds(0.5)
+    assert plain_low is not None
+    assert plain_high is not None
+    half = (plain_high - plain_low) / 2
+    assert low == pytest.approx(plain_low, abs=half / 4)
+    assert high == pytest.approx(plain_high, abs=half / 4)
+    assert low <= state.summary()["ap50"] <= high

@@ -63,8 +63,8 @@ _DATASET = typer.Argument(
     help="csv:DIR (DIR/images, and DIR/boxes.csv with the columns"
     " image,width,height,class,xmin,ymin,xmax,ymax), voc:DIR@2007/test,"
     " imagenet:DIR@val|loc|folders, cub:DIR, coco:IMAGES@FILE.json, cvat:IMAGES@FILE.xml,"
-    " labelstudio:IMAGES@FILE.json, yolo:DIR, folder:DIR, scenes:N or path/file.py:NAME:REST;"
-    " see `gradbox list datasets`",
+    " labelstudio:IMAGES@FILE.json, yolo:DIR, folder:DIR, parquet:FILE, scenes:N or"
+    " path/file.py:NAME:REST; see `gradbox list datasets`",
     metavar="DATASET",
 )
 DatasetText = Annotated[str, _DATASET]

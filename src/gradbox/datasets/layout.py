@@ -21,6 +21,7 @@ FORMS = {
     "imagenet": "imagenet:DIR@val",
     "labelstudio": "labelstudio:IMAGES@FILE.json",
     "list": "list:FILE",
+    "parquet": "parquet:FILE",
     "scenes": "scenes:N",
     "voc": "voc:DIR@2007/test",
     "yolo": "yolo:DIR",
@@ -40,6 +41,8 @@ ABOUT = {
     "labelstudio": "Label Studio's JSON or JSON-MIN, with what people corrected; outlines as boxes",
     "list": "images without boxes that a text, CSV or parquet file lists, with their classes; also"
     " at s3:// and gs://",
+    "parquet": "a row for each image, read as it is asked for, for millions: path, class, width, "
+    "height, boxes, labels, mask",
     "scenes": "generated pictures with exact boxes and masks, as in scenes:1000,seed=7,size=192",
     "voc": "VOCdevkit, any year and split; @2007/test,difficult keeps difficult objects",
     "yolo": "DIR/images, DIR/labels and DIR/data.yaml or classes.txt; yolo:DIR@val is a part",

@@ -1,6 +1,6 @@
 """The images that runs have in common, and that failed in none of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -9,7 +9,9 @@ from jaxtyping import Int, UInt64
 from gradbox.datasets.subsets import Subset
 from gradbox.localization import Sample
 from gradbox.results.failures import Failures
-from gradbox.results.opening import AnyRun
+
+Errors = Callable[[], Iterable[tuple[str, str | None]]]
+"""The images of a run, each with the reason why it failed, None where it did not."""
 
 
 class SharedImages:
@@ -18,17 +20,17 @@ class SharedImages:
     Of each image 8 bytes of a hash are kept, and 16 more where runs have them in another order.
     """
 
-    def __init__(self, runs: Iterable[AnyRun]) -> None:
+    def __init__(self, runs: Iterable[Errors]) -> None:
         first, *others = runs
         self.failures = Failures()
         self._keys: UInt64[np.ndarray, n] = np.fromiter(
-            (_key(image_id) for image_id, _ in first.errors()), np.uint64
+            (_key(image_id) for image_id, _ in first()), np.uint64
         )
         self._order: Int[np.ndarray, n] | None = None
         times = np.zeros(len(self._keys), dtype=np.int32)
         self.are_scored = np.ones(len(self._keys), dtype=bool)
         for run in (first, *others):
-            for place, (image_id, reason) in enumerate(run.errors()):
+            for place, (image_id, reason) in enumerate(run()):
                 number = self._number(place, image_id)
                 if number is None:
                     continue

@@ -22,7 +22,9 @@ THRESHOLDS = (0.3, 0.5)
 MOST_BOXES = 100
 """How many boxes of a class in an image count, those with the best scores."""
 RANKS = 4096
-"""At how many ranks of all classes precision is taken where bags of many images are drawn."""
+"""At how many ranks precision is taken where bags of many images are drawn, of all classes."""
+LEAST_RANKS = 256
+"""At how many ranks of a class."""
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _ARRAYS = 8  # of one number a box and draw that average precision holds at once
 _NO_CLASS = -1
@@ -251,7 +253,7 @@ class Detections:
             for one in self._classes()
         )
         is_thin = n_groups < len(images)
-        ranks = max(RANKS // max(len(classes), 1), len(_RECALLS)) if is_thin else None
+        ranks = max(RANKS // max(len(classes), 1), LEAST_RANKS) if is_thin else None
         return Ranked(classes, n_groups, ranks)
 
     def _classes(self) -> Iterator[OneClass]:
