@@ -53,7 +53,8 @@ def clip(boxes: Boxes, height: float, width: float) -> Boxes:
 
 def area(boxes: Boxes) -> Float[np.ndarray, "n"]:
     """Areas in square pixels."""
-    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0), axis=1)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
+    return sides[:, 0] * sides[:, 1]
 
 
 def iou(a: Boxes, b: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
@@ -63,7 +64,8 @@ def iou(a: Boxes, b: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
     """
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.prod(np.maximum(high - low, 0.0), axis=2)
+    sides = np.maximum(high - low, 0.0)
+    inter = sides[..., 0] * sides[..., 1]
     total = area(a)[:, None] + area(b)[None, :] - inter
     return np.divide(inter, total, out=np.zeros_like(inter), where=total > 0)
 

@@ -207,8 +207,8 @@ def test_bags_of_images_and_fewer_ranks_give_the_interval_of_all(
 ) -> None:
     """A hard case, of boxes that mostly miss: within a quarter of half the width.
 
-    600 bags are off by 1 / sqrt(1200), 3 %, each end by chance as much again, and fewer ranks smooth
-    the steps that a precision of some per cent has.
+    600 bags are off by 1 / sqrt(1200), 3 %, each end by chance as much again, and fewer ranks
+    smooth the steps that a precision of some per cent has.
     """
     kind = {"most": 4, "classes": classes, "levels": 10**6, "empty": 0.2}
     state = scored(random_images(1, count=1500, **kind))  # type: ignore[arg-type]

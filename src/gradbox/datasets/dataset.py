@@ -28,8 +28,8 @@ class Dataset:
 
     `spec` is the canonical text that loads the same data set. `samples` may be made or read as they
     are asked for; they are sorted by `image_id`, the path below `root`, but for those of a parquet
-    file, which are in its order. `class_names` are sorted, as the data set writes them. `problems` are
-    oddities, each a line to warn with; an image that is listed but missing is still a sample.
+    file, which are in its order. `class_names` are sorted, as the data set writes them. `problems`
+    are oddities, each a line to warn with; an image that is listed but missing is still a sample.
     """
 
     spec: str

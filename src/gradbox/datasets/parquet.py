@@ -6,7 +6,7 @@ ymin, xmax, ymax in pixels, xmax and ymax exclusive), `labels` (their classes; w
 the image), `mask` (a path). Images come in the order of the rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, overload
@@ -147,7 +147,7 @@ class Rows(Sequence[Sample]):
             reason = " ".join(str(error).split())
             raise UsageError(f"{where}: {reason}; write xmin, ymin, xmax, ymax") from None
         given = row.get("labels")
-        labels = tuple(given) if given is not None else (label,) * len(boxes)
+        labels: tuple[str, ...] = tuple([label or ""] * len(boxes) if given is None else given)
         if len(labels) != len(boxes) or not all(labels):
             raise UsageError(
                 f"{where}: {len(boxes)} boxes and {len([one for one in labels if one])} labels; "
@@ -175,14 +175,14 @@ def _check(file: Path, schema: Any) -> None:
             types.is_dictionary(kind) and is_text(kind.value_type)
         )
 
-    def is_list(kind: Any, of: Any) -> bool:
-        lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    def is_list(kind: Any, of: Callable[[Any], bool]) -> bool:
+        lists: Sequence[Callable[[Any], bool]] = (types.is_list, types.is_large_list)
         return types.is_null(kind) or (any(one(kind) for one in lists) and of(kind.value_type))
 
     def is_number(kind: Any) -> bool:
         return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind))
 
-    fits = {
+    fits: Mapping[str, Callable[[Any], bool]] = {
         "width": is_number,
         "height": is_number,
         "boxes": lambda kind: is_list(kind, lambda one: is_list(one, is_number)),

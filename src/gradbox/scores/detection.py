@@ -96,12 +96,15 @@ class Matches:
     ) -> "Matches":
         """Match the predicted boxes of a class, in any order, with its true ones."""
         best = np.argsort(-scores, kind="stable")[:MOST_BOXES]
-        ious = iou(boxes[best], truth)
+        hits: tuple[tuple[bool, ...], ...] = ((False,) * len(best),) * len(THRESHOLDS)
+        if len(best) and len(truth):
+            ious = iou(boxes[best], truth)
+            hits = tuple(tuple(match(ious, threshold).tolist()) for threshold in THRESHOLDS)
         return cls(
             image=image,
             label=label,
             scores=tuple(scores[best].tolist()),
-            hits=tuple(tuple(match(ious, threshold).tolist()) for threshold in THRESHOLDS),
+            hits=hits,
             n_predicted=len(boxes),
             n_true=len(truth),
         )
