@@ -1,10 +1,13 @@
 """Who makes the shards of a run: this process, several of this machine, or a cluster."""
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from threading import Thread
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -103,35 +106,45 @@ class Local:
 
 def _as_done(pool: ProcessPoolExecutor, todo: Sequence[Todo]) -> Iterator[Step]:
     """The steps of a pool as they come; a process that died leaves the rest to the next call."""
-    running: set[Future[Step]] = {pool.submit(_make, one) for one in todo}
-    while running:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            try:
+    try:
+        running: set[Future[Step]] = {pool.submit(_make, one) for one in todo}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
                 yield future.result()
-            except BrokenProcessPool as error:
-                raise UsageError(
-                    "a process of --processes ended of itself, or could not start (out of "
-                    "memory?): what was made is kept, the same call goes on; give fewer"
-                ) from error
+    except BrokenProcessPool as error:
+        raise UsageError(
+            "a process of --processes ended of itself, or could not start (out of memory?): what "
+            "was made is kept, the same call goes on; give fewer"
+        ) from error
 
 
 _worker: Worker | None = None
-_refused: UsageError | None = None
+_refused = ""
 
 
 def _begin(task: Task) -> None:
     global _worker, _refused  # one worker a process
+    Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the call to speak of
     torch.set_num_interop_threads(1)
     try:
         _worker = Worker.of(task)
-    except UsageError as error:
-        _refused = error
+    except (OSError, UsageError) as error:
+        _refused = str(error)
+
+
+def _end_with_parent() -> None:
+    """Leave nobody at work on a run whose call was killed, which a pool of itself does not see."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _make(todo: Todo) -> Step:
     if _worker is None:
-        return Step(0, Made(number=todo.number, error=str(_refused)))
+        return Step(0, Made(number=todo.number, error=_refused))
     return make(_worker, todo)
 
 

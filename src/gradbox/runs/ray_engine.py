@@ -2,7 +2,10 @@
 
 import logging
 import os
+import re
+import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +19,9 @@ _LISTENS = (
     "whether it runs in one: say --allow-listen for a cluster of its own here, or --address to "
     "join one"
 )
+_ADDRESS = re.compile(r"(?:ray://)?\[?([^/\[\]]+)\]?:(\d{1,5})")
+_PATIENCE = 10.0
+"""Seconds in which a cluster has to take a connection; Ray itself takes minutes to give up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +40,21 @@ class Ray:
     def __post_init__(self) -> None:
         if find_spec("ray") is None:
             raise UsageError("--engine ray needs Ray: pip install 'gradbox[ray]'")
-        if self.address is None and "RAY_ADDRESS" not in os.environ and not self.allow_listen:
+        where = self._where
+        if where == "local" and not self.allow_listen:
             raise UsageError(_LISTENS)
+        if where not in ("local", "auto") and not _ADDRESS.fullmatch(where):
+            raise UsageError(f"--address {where}: write HOST:PORT or ray://HOST:PORT")
 
     @property
     def needs_shards(self) -> bool:
         """See `Engine`."""
         return True
+
+    @property
+    def _where(self) -> str:
+        """The cluster to join; `local` is one of its own, whatever other clusters are here."""
+        return self.address or os.environ.get("RAY_ADDRESS") or "local"
 
     def sized(self, parameters: int, shards: int) -> "Ray":
         """See `Engine`: a cluster has its own size."""
@@ -50,6 +64,11 @@ class Ray:
         self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
     ) -> Iterator[Step]:
         """See `Engine`."""
+        if at := _ADDRESS.fullmatch(self._where):
+            try:
+                socket.create_connection((at[1], int(at[2])), _PATIENCE).close()
+            except (OSError, OverflowError) as error:
+                raise UsageError(f"no Ray cluster at {self._where}: {error}") from error
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -67,17 +86,23 @@ class Ray:
     def _join(self) -> None:
         import ray
 
+        where = self._where
         try:
-            ray.init(
-                address=self.address,
-                include_dashboard=None if self.address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            with _silent():
+                ray.init(
+                    address=where,
+                    include_dashboard=False if where == "local" else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
         except Exception as error:  # of many kinds: what is wrong with an address, or a start
             said = str(error).strip().splitlines() or [repr(error)]
-            where = self.address or os.environ.get("RAY_ADDRESS", "this machine")
-            raise UsageError(f"no Ray cluster at {where}: {said[0]}") from error
+            here = (
+                "no Ray cluster could be started here"
+                if where == "local"
+                else (f"no Ray cluster at {where}")
+            )
+            raise UsageError(f"{here}: {said[0]}") from error
 
     def _made(self, todo: Sequence[Todo], task: Task) -> Iterator[Step]:
         import ray
@@ -106,6 +131,19 @@ class Ray:
                 f"the Ray cluster is gone ({said[-1] if said else error!r}): what was made is "
                 "kept, and the same call goes on"
             ) from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on stderr, where Ray's own log says how loud it is; what is wrong is raised."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class _RayWorker:
