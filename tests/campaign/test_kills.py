@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "--format",
         "csv,coco,yolo,voc",
     ),
+    "locate in shards": ("locate", "{data}/images", *MODEL, *METHOD, "--shard", "4"),
     "evaluate": ("evaluate", "csv:{data}", *MODEL, *METHOD, "--pictures"),
     "compare": ("compare", "csv:{data}", *MODEL, *SETS, *RUNS),
     "fit": ("fit", "csv:{data}", *MODEL, *METHOD, "--box", "ridge(grid=4, folds=2)", "--overwrite"),
