@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -206,5 +207,5 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
             Ray(address=wrong)
 
 
-def unused() -> None:
+def unused() -> NoReturn:
     raise AssertionError("there is no cluster to work on")
