@@ -45,11 +45,13 @@ class Synthetic:
     needs_shards = True
 
     def sized(self, parameters: int, shards: int) -> "Synthetic":
+        """See `Engine`."""
         return self
 
     def steps(
         self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
     ) -> Iterator[Step]:
+        """See `Engine`."""
         runs = [open_sharded(place) for place in task().places]
         for one in todo:
             for job in one.jobs:

@@ -21,8 +21,8 @@ from gradbox.localization import Found, Localization, Sample
 from gradbox.reports.view import write_view
 from gradbox.results.finished import read_run
 from gradbox.results.inputs import Input
+from gradbox.results.opening import open_run
 from gradbox.results.predictions import to_line
-from gradbox.results.run_folder import open_run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser import browser
