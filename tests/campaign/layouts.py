@@ -225,6 +225,14 @@ def _folder(root: Path, names: Names) -> Facts:
     return {as_id(f"{label}/{stem}.png"): as_id(label) for stem, label in names.pairs}
 
 
+def _list(root: Path, names: Names) -> Facts:
+    for stem, _ in names.pairs:
+        _photo(root / f"{stem}.png")
+    rows = [(f"{stem}.png", label) for stem, label in names.pairs]
+    _table(root / "images.csv", [("path", "class"), *rows])
+    return {as_id(image): as_id(label) for image, label in rows}
+
+
 def _label_table(root: Path, names: Names) -> Facts:
     labels = [(f"{stem}.png", label) for stem, label in names.pairs]
     for image, _ in labels:
@@ -268,6 +276,7 @@ EVALUATED: Mapping[str, Build] = {
     "imagenet:{}@loc": _imagenet_loc,
     "imagenet:{}@folders": _imagenet_folders,
     "folder:{}": _folder,
+    "list:{}/images.csv": _list,
     "parquet:{}/images.parquet": _parquet,
 }
 """By the text that loads the data set, where {} is its folder."""

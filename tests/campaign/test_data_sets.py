@@ -34,7 +34,8 @@ def test_every_layout_is_attacked() -> None:
 def _used(text: str, network: gradbox.Classifier, out: Path, rng: random.Random) -> Any:
     """The data set after its images were located, or, every third time, scored as well."""
     dataset, running = load_dataset(text), gradbox.Running(overwrite=True)
-    if rng.randrange(3) or text.startswith("folder:"):  # which can have no boxes to score with
+    has_boxes = not text.startswith(("folder:", "list:"))
+    if rng.randrange(3) or not has_boxes:
         gradbox.locate(dataset.samples, network, out, method="sensitivity", running=running)
     else:
         given = rng.choice(("truth", "predicted"))
