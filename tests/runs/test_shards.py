@@ -325,3 +325,23 @@ def test_a_module_that_was_wrapped_stays_in_this_process(
     wrapped = gradbox.Classifier.wrap(network.module, preprocessing=network.preprocessing)
     with pytest.raises(gradbox.UsageError, match="was made in Python"):
         locate(ten, wrapped, tmp_path / "out", engine=Local(processes=2))
+
+
+@pytest.mark.slow
+def test_a_part_of_a_data_set_without_files_is_the_same_part_in_other_processes(
+    tmp_path: Path,
+) -> None:
+    # a worker loads the whole data set, in which the images of the part have other numbers
+    classifier = load_classifier("gradbox/scenes", device="cpu")
+    dataset = gradbox.load_dataset("scenes:16,seed=3,size=64")
+    part = gradbox.Part(shares=(0.5, 0.5), number=2)
+    for name, engine in (("one", Local(threads=1)), ("two", Local(processes=2, threads=1))):
+        gradbox.evaluate(
+            dataset,
+            classifier,
+            tmp_path / name,
+            method="sensitivity",
+            part=part,
+            running=Running(shard=SIZE, engine=engine),
+        )
+    assert parts(tmp_path / "two") == parts(tmp_path / "one")

@@ -86,6 +86,7 @@ def locate(
 
     chosen = Every(nth=every, per_second=fps)
     samples: Sequence[Sample] = list_images(images, apart_from=out)
+    next(iter(samples))  # complains where there is none, before a model is loaded
     if any(map(is_clip, images)):
         samples = list(with_frames(samples, chosen))
     method = tiles.on_tiles(boxed.with_foreground(method))

@@ -7,6 +7,7 @@ its place: what is new comes at the end, what is gone is marked, what has change
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -119,15 +120,23 @@ class Listing:
         self._store.write(name_of(FOLDER, number), data)
 
     def _listed(self, row: Row) -> Listed:
-        if row["index"] is None:
-            sample = _sample_of(row)
-        elif row["index"] < len(self._samples):
-            sample = self._samples[row["index"]]
-        else:
-            raise UsageError(
-                f"{row['image']} is made by its data set and by no file: call with the data set"
-            )
+        sample = _sample_of(row) if row["index"] is None else self._made(row["image"], row["index"])
         return Listed(sample, _input_of(row))
+
+    def _made(self, image_id: str, index: int) -> Sample:
+        """An image that is no file; a data set of which a part was taken has it elsewhere."""
+        if index < len(self._samples) and self._samples[index].image_id == image_id:
+            return self._samples[index]
+        number = self._numbers.get(image_id)
+        if number is None:
+            raise UsageError(
+                f"{image_id} is made by its data set and by no file: call with the data set"
+            )
+        return self._samples[number]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {sample.image_id: number for number, sample in enumerate(self._samples)}
 
 
 def name_of(folder: str, number: int) -> str:

@@ -57,9 +57,9 @@ class ShardedRun:
         """What tells this call from others, as each part has it."""
         return hash_bytes(json.dumps(self.run["call"], sort_keys=True).encode())[:16]
 
-    @property
+    @cached_property
     def listing(self) -> Listing:
-        """The images."""
+        """The images, with the `samples` that are known when it is first asked for."""
         return Listing(self.store, self.size, self.samples)
 
     def check(
