@@ -26,6 +26,7 @@ from rich.table import Table
 
 from gradbox.errors import GradboxWarning
 from gradbox.progress import listening
+from gradbox.stores import address
 
 WIDTH_IN_A_FILE = 160
 """Columns of the tables where they do not go to a terminal but to a file or a log."""
@@ -355,7 +356,7 @@ def say_json(report: Any) -> None:
     """What was done as one line of JSON."""
     classes = {name: {"boxes": n, "mean_score": s} for name, (n, s) in report.classes.items()}
     facts = {
-        "folder": str(report.folder),
+        "folder": address(report.folder),
         "images": report.n_images,
         "failures": dict(report.failures),
         "n_failed": report.failures.count,
@@ -382,6 +383,6 @@ def close(report: Any, *, quiet: bool) -> None:
     done = report.n_images - report.failures.count
     warn_untrusted(report.n_untrusted or 0, done)
     if not quiet:
-        say(f"{done} of {report.n_images} images done: {report.folder}")
+        say(f"{done} of {report.n_images} images done: {address(report.folder)}")
     if report.failures:
         raise typer.Exit(1)
