@@ -10,7 +10,7 @@ import os
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from io import BufferedIOBase, BufferedReader, TextIOWrapper
+from io import BufferedIOBase, BufferedReader, RawIOBase, TextIOWrapper
 
 from gradbox.errors import UsageError
 from gradbox.images.names import Listed, id_of_name
@@ -46,7 +46,7 @@ def _of(text: str, store: Store) -> Iterator[Listed]:
     base = text.rpartition("/")[0] if is_url(text) else os.path.dirname(text)
     kind = os.path.splitext(text)[1].lower()
     line = 0
-    with BufferedReader(store.open("")) as stream:
+    with BufferedReader(_opened(text, store)) as stream:
         for line, path, label in _ROWS.get(kind, _of_text)(stream, f"{PREFIX}{text}"):
             place, image_id = _place(path, base, f"{PREFIX}{text}, line {line}")
             if is_tar(place):
@@ -55,6 +55,16 @@ def _of(text: str, store: Store) -> Iterator[Listed]:
                 yield Listed(image_id, source_of(place), label or None)
     if not line:
         raise UsageError(f"{PREFIX}{text} names no image")
+
+
+def _opened(text: str, store: Store) -> RawIOBase:
+    try:
+        return store.open("")
+    except OSError as error:
+        raise UsageError(
+            f"{PREFIX}{text}: it cannot be read ({error.strerror or error}); name a text, CSV or "
+            "parquet file"
+        ) from error
 
 
 def _place(path: str, base: str, where: str) -> tuple[str, str]:
