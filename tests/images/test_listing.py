@@ -404,3 +404,8 @@ def test_an_image_that_is_cut_out_of_its_tar(tmp_path: Path) -> None:
     for text, why in (("#512+0", "the file is empty"), ("#512+99999", "ends at byte 10240")):
         with pytest.raises(ImageError, match=why):
             open_image(f"{tar}{text}")
+
+
+def test_a_link_that_leads_to_itself_is_an_image_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    assert [one.image_id for one in list_images([tmp_path])] == ["loop.png"]

@@ -87,7 +87,7 @@ def _sorted_names(folder: Path) -> list[str]:
             for one in found:
                 if one.is_dir(follow_symlinks=False):
                     names.append(f"{one.name}/")
-                elif not (one.is_symlink() and one.is_dir()):
+                elif not (one.is_symlink() and os.path.isdir(one.path)):  # links may go in circles
                     names.append(one.name)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
