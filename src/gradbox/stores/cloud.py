@@ -153,7 +153,8 @@ class CloudStore(Store):
     @property
     def _files(self) -> "FileSystem":
         is_anonymous = self.url.partition("://")[2].startswith(_ANONYMOUS)
-        return _file_system(self._scheme, self._bucket, is_anonymous)
+        endpoint = SCHEMES[self._scheme][0]()
+        return _file_system(self._scheme, self._bucket, is_anonymous, endpoint)
 
     @property
     def _where(self) -> str:
@@ -208,8 +209,10 @@ def _pyarrow() -> Any:
 
 
 @lru_cache(maxsize=64)
-def _file_system(scheme: str, bucket: str, is_anonymous: bool) -> "FileSystem":
-    """The connections of this process; one can be used by many threads.
+def _file_system(
+    scheme: str, bucket: str, is_anonymous: bool, _endpoint: str | None
+) -> "FileSystem":
+    """The connections of this process to one server; many threads can use them.
 
     Raises:
         OSError: the store does not say where the bucket is.
