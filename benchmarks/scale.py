@@ -42,9 +42,10 @@ class Synthetic:
     """An engine that makes up what was found: one to three boxes an image."""
 
     threads = None
+    usual_threads = None
     needs_shards = True
 
-    def sized(self, parameters: int, shards: int) -> "Synthetic":
+    def sized(self, classifier: gradbox.Classifier, shards: int) -> "Synthetic":
         """See `Engine`."""
         return self
 

@@ -17,7 +17,6 @@ from PIL import Image
 import gradbox
 from gradbox.images.find import find_images
 from gradbox.localization import Batch, Found
-from gradbox.models.load import load_classifier
 from gradbox.runs.execution import Report, Running
 
 
@@ -31,21 +30,6 @@ class Counting(FakeLocalizer):
     def localize(self, batch: Batch, *, details: bool = False) -> list[Found]:
         self.seen += batch.image_ids
         return list(super().localize(batch, details=details))
-
-
-@pytest.fixture
-def network(card: Path) -> gradbox.Classifier:
-    return load_classifier(str(card), device="cpu")
-
-
-@pytest.fixture
-def ten(tmp_path: Path) -> Path:
-    folder = tmp_path / "ten"
-    folder.mkdir()
-    for i in range(10):
-        pixels = np.random.default_rng(i).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{i}.png")
-    return folder
 
 
 def locate(folder: Path, network: gradbox.Classifier, **how: Any) -> tuple[Report, list[str]]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from noise import draw
 from PIL import Image
 
 import gradbox
@@ -20,39 +20,50 @@ from gradbox.localization import Localization
 from gradbox.models.load import load_classifier
 from gradbox.results.finished import open_finished
 from gradbox.results.parquet import DamagedError, decode, encode
+from gradbox.results.place import remove_run
 from gradbox.results.sharded import ShardedRun
+from gradbox.runs.batch_size import BatchSize
 from gradbox.runs.engines import Local
 from gradbox.runs.execution import Report, Running
+from gradbox.stores import open_store
 
 SIZE = 4
+OWN = '''
+from dataclasses import dataclass
+
+from gradbox.attribution.maps import LabelledMap
+from gradbox.attribution.method import MapMethod
 
 
-@pytest.fixture
-def network(card: Path) -> gradbox.Classifier:
-    return load_classifier(str(card), device="cpu")
+@dataclass(frozen=True)
+class Maps:
+    def maps(self, batch):
+        grey = batch.pixels.float().mean(dim=1) / 255
+        return [[LabelledMap(None, 1.0, one.numpy())] for one in grey]
 
 
-@pytest.fixture
-def ten(tmp_path: Path) -> Path:
-    folder = tmp_path / "ten"
-    folder.mkdir()
-    for i in range(10):
-        draw(folder / f"{i}.png", i)
-    return folder
+@dataclass(frozen=True)
+class Brightness(MapMethod):
+    """How bright each pixel is."""
 
+    class_from = "none"
+    needs_class = False
 
-def draw(path: Path, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
+    def maps(self, classifier):
+        return Maps()
+'''
 
 
 def locate(
-    folder: Path, network: gradbox.Classifier, out: Path, shard: int | None = SIZE, **how: Any
+    folder: Path,
+    network: gradbox.Classifier,
+    out: Path,
+    shard: int | None = SIZE,
+    method: str = "sensitivity",
+    **how: Any,
 ) -> Report:
     running = Running(**{"shard": shard, "batch_size": 2, **how})
-    return gradbox.locate(
-        find_images([folder]), network, out, method="sensitivity", running=running
-    )
+    return gradbox.locate(find_images([folder]), network, out, method=method, running=running)
 
 
 def parts(out: Path) -> dict[str, bytes]:
@@ -344,4 +355,98 @@ def test_a_part_of_a_data_set_without_files_is_the_same_part_in_other_processes(
             part=part,
             running=Running(shard=SIZE, engine=engine),
         )
+    assert parts(tmp_path / "two") == parts(tmp_path / "one")
+
+
+def test_a_call_with_nothing_to_do_leaves_what_run_json_promises(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    locate(ten, network, tmp_path / "out")
+    before = run(tmp_path / "out").facts
+    locate(ten, network, tmp_path / "out")
+    after = run(tmp_path / "out").facts
+    for name in ("basis", "mixed", "same_numbers", "why_not"):
+        assert after[name] == before[name]
+
+
+class Eager(Local):
+    """An engine that would take as many threads as nobody else says."""
+
+    @property
+    def usual_threads(self) -> int:
+        return 2
+
+
+def test_the_threads_that_a_run_was_begun_with_go_before_the_usual_ones(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    threads = torch.get_num_threads()
+    try:
+        locate(ten, network, tmp_path / "out", engine=Local(threads=1))
+        (tmp_path / "out/shards/part-000001.parquet").unlink()
+        locate(ten, network, tmp_path / "out", engine=Eager())
+        assert run(tmp_path / "out").facts["basis"]["threads"] == 1
+        locate(ten, network, tmp_path / "new", engine=Eager())
+        assert run(tmp_path / "new").facts["basis"]["threads"] == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_batches_that_memory_halved_are_said(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchSize, "is_halved", True)
+    locate(ten, network, tmp_path / "out")
+    facts = run(tmp_path / "out").facts
+    assert facts["same_numbers"] is False
+    assert facts["why_not"] == ["out of memory: some batches were halved"]
+
+
+def test_overwriting_leaves_the_files_of_others(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    # the folder of a csv: data set, say: its images are no run's
+    out = tmp_path / "out"
+    (out / "images").mkdir(parents=True)
+    draw(out / "images" / "mine.png", 1)
+    for shard in (None, 4, 5, None):
+        locate(ten, network, out, shard=shard, overwrite=True)
+        assert [one.name for one in (out / "images").iterdir()] == ["mine.png"]
+    assert not (out / "shards").exists()
+    assert not (out / "listing").exists()
+
+
+def test_of_a_store_the_run_is_removed_and_nothing_else(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    locate(ten, network, out, formats=("csv",))
+    (out / "images").mkdir()
+    (out / "images" / "mine.png").touch()
+    (out / "mine.txt").touch()
+    store = open_store(out)
+    remove_run(store)
+    assert store.names() == ["images/mine.png", "mine.txt"]
+
+
+@pytest.mark.slow
+def test_overwriting_in_a_bucket_leaves_what_others_put_there(
+    ten: Path, network: gradbox.Classifier, s3: str
+) -> None:
+    store = open_store(f"{s3}/out")
+    for shard in (4, 5):
+        locate(ten, network, Path(f"{s3}/out"), shard=shard, overwrite=True)
+        store.write("mine/cat.png", b"mine")
+    assert store.names("mine") == ["mine/cat.png"]
+    assert len(store.names("shards")) == 2  # of ten images, five in each
+
+
+@pytest.mark.slow
+def test_a_method_of_the_users_own_file_goes_to_other_processes(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    for name, engine in (("one", Local(threads=1)), ("two", Local(processes=2, threads=1))):
+        locate(ten, network, tmp_path / name, engine=engine, method=f"{file}:Brightness")
     assert parts(tmp_path / "two") == parts(tmp_path / "one")

@@ -1,19 +1,20 @@
 """The images that several runs have in common, in whatever order each has them."""
 
 from gradbox.localization import Sample
-from gradbox.runs.shared_images import Errors, SharedImages
+from gradbox.results.predictions import Outcome
+from gradbox.runs.shared_images import Outcomes, SharedImages
 
 
-def run(ids: str, failed: str = "") -> Errors:
+def run(ids: str, failed: str = "") -> Outcomes:
     """The images of a run, some of which failed."""
-    return lambda: [(one, f"torn {one}" if one in failed else None) for one in ids]
+    return lambda: [Outcome(i, f"torn {i}" if i in failed else None, (), ()) for i in ids]
 
 
 def numbers(shared: SharedImages, ids: str) -> list[int | None]:
     return [shared.number_of(place, one) for place, one in enumerate(ids)]
 
 
-def shared_by(*runs: Errors) -> SharedImages:
+def shared_by(*runs: Outcomes) -> SharedImages:
     return SharedImages(runs)
 
 

@@ -5,15 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from gradbox.cli.options import count_or_auto
 from gradbox.errors import UsageError
-
-
-def _count_or_auto(text: Any) -> Any:
-    if text == "auto" or text is None:
-        return text
-    if not (str(text).isdecimal() and int(text) > 0):
-        raise typer.BadParameter(f"{text}: write a number from 1, or auto")
-    return int(text)
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class EngineOptions:
     processes: Annotated[
         Any,
         typer.Option(
-            parser=_count_or_auto,
+            parser=count_or_auto,
             help="Processes that make parts side by side; auto is one a core for small networks."
             " For --engine ray, at most so many workers.",
             metavar="N|auto",

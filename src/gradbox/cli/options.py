@@ -71,9 +71,9 @@ DatasetText = Annotated[str, _DATASET]
 DatasetTexts = Annotated[list[str], _DATASET]
 
 
-def _count(text: Any) -> Any:
-    """A number from 1, or auto."""
-    if text == "auto":
+def count_or_auto(text: Any) -> Any:
+    """A number from 1, or auto; None where nobody says."""
+    if text in (None, "auto"):
         return text
     if not (str(text).isdecimal() and int(text) > 0):
         raise typer.BadParameter(f"{text}: write a number from 1, or auto")
@@ -136,7 +136,7 @@ class RunOptions:
     batch_size: Annotated[
         Any,
         typer.Option(
-            parser=_count,
+            parser=count_or_auto,
             help="Images in one pass; auto doubles them while that pays.",
             metavar="N|auto",
         ),
@@ -144,7 +144,7 @@ class RunOptions:
     workers: Annotated[
         Any,
         typer.Option(
-            parser=_count,
+            parser=count_or_auto,
             help="Threads that decode images; auto is one a core.",
             metavar="N|auto",
         ),

@@ -1,6 +1,6 @@
 """The images of a run in shards: where each is, how it was, which classes were asked, its truth.
 
-They stand in pieces as long as the shards, `images/part-000000.parquet` and so on. An image keeps
+They stand in pieces as long as the shards, `listing/part-000000.parquet` and so on. An image keeps
 its place: what is new comes at the end, what is gone is marked, what has changed is changed there.
 """
 
@@ -23,7 +23,7 @@ from gradbox.results.inputs import Input
 from gradbox.results.parquet import LISTED, DamagedError, Row, decode, encode
 from gradbox.stores import Store, source_of
 
-FOLDER = "images"
+FOLDER = "listing"
 _KEY = 16  # characters of a key: 96 bits, so that no two of 50 million images share one
 
 

@@ -11,7 +11,7 @@ from gradbox.errors import UsageError
 from gradbox.results.facts import RUN, read_facts, versions, write_facts
 from gradbox.results.lock import held
 from gradbox.results.parquet import require_pyarrow
-from gradbox.results.place import STAGING, clean, take_place, visible
+from gradbox.results.place import STAGING, clean, remove_run, take_place, visible
 from gradbox.results.run_folder import RunFolder
 from gradbox.results.sharded import ShardedRun
 from gradbox.stores import Store, open_store
@@ -20,6 +20,8 @@ FORMAT = 2
 """Counts the layouts of the folder; version 0.1 wrote none."""
 SHARDED = 3
 """The layout of a run in shards."""
+KEPT = ("basis", "mixed", "same_numbers", "why_not")
+"""What a call that goes on leaves said of a run in shards, unless it says more."""
 
 AnyRun = RunFolder | ShardedRun
 
@@ -44,6 +46,7 @@ def open_run(
         about: what else `run.json` says.
         overwrite: start anew where the folder holds another call's run or other files. The run that
             is there stays until the new one is finished; in an object store it is removed first.
+            Other files stay.
         rebuilt: from a `method` or `box` that another version wrote to its present text.
         resumable: whether equal calls are the same at all; where not, a run is never gone on with.
         shard: how many images a shard has, None where nobody said.
@@ -58,9 +61,8 @@ def open_run(
     store = open_store(place)
     if not store.is_local:
         if overwrite:
-            for name in store.names():
-                store.remove(name)
-        yield asked.run_in(store)
+            remove_run(store)
+        yield asked.run_in(store, may_be_others=overwrite)
         return
     path = store.path("")
     with held(path):
@@ -93,12 +95,14 @@ class _Asked:
         self._shard = shard
         self._usual = usual_shard
 
-    def run_in(self, store: Store) -> AnyRun:
-        """The run in this store, begun or gone on with."""
+    def run_in(self, store: Store, *, may_be_others: bool = False) -> AnyRun:
+        """The run in this store, begun or gone on with; beside other files if they may be there."""
         goes_on = store.exists(RUN)
         if goes_on:
             shard = self._checked(store)
-        elif any(visible(store.path("")) if store.is_local else store.names()):
+        elif not may_be_others and any(
+            visible(store.path("")) if store.is_local else store.names()
+        ):
             raise UsageError(f"{store.url} holds other files: give another --out, or --overwrite")
         else:
             shard = self._shard or self._usual
@@ -108,6 +112,9 @@ class _Asked:
         run = {**layout, **self._run}
         if not goes_on:
             write_facts(store, run)
+        elif shard is not None:
+            known = read_facts(store)
+            run |= {name: known[name] for name in KEPT if name in known}
         return RunFolder(store.path(""), run) if shard is None else ShardedRun(store, run, shard)
 
     def goes_on(self, path: Path) -> bool:

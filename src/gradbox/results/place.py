@@ -10,13 +10,13 @@ from gradbox.results import listing, sharded
 from gradbox.results.entries import INPUTS, PREDICTIONS
 from gradbox.results.facts import RUN, read_facts
 from gradbox.results.run_folder import HASHES
-from gradbox.stores import open_store
+from gradbox.stores import Store, open_store
 
 STAGING = ".new"
 _MOVING = ".moving"
 _STRAYS = (".partial", ".replaced")
 _FILES = (
-    *(PREDICTIONS, INPUTS, HASHES, listing.FOLDER, sharded.FOLDER),
+    *(PREDICTIONS, INPUTS, HASHES),
     *("metrics.json", "compare.json", "report.html", "pictures", "view.html", "view_files"),
     *("clips.csv", "clips"),
 )
@@ -41,7 +41,7 @@ def take_place(path: Path) -> None:
     if not read_facts(open_store(staging)).get("finished"):
         return
     if not (staging / _MOVING).exists():
-        for name in _written(path):
+        for name in written(open_store(path)):
             _remove(path / name)
         (staging / _MOVING).touch()
     for one in sorted(staging.iterdir(), key=lambda one: one.name == RUN):
@@ -50,13 +50,21 @@ def take_place(path: Path) -> None:
     shutil.rmtree(staging)
 
 
-def _written(path: Path) -> list[str]:
-    """The names that the run in this folder has written."""
+def written(store: Store) -> list[str]:
+    """The names of the files and folders that the run in this store has written."""
     try:
-        more = read_facts(open_store(path)).get("files", [])
+        facts = read_facts(store)
     except UsageError:
-        more = []
-    return [*_FILES, RUN, *more]
+        facts = {}
+    parts = [listing.FOLDER, sharded.FOLDER] if "shard" in facts else []
+    return [*_FILES, *parts, *facts.get("files", []), RUN]
+
+
+def remove_run(store: Store) -> None:
+    """Remove the run in a store, and nothing else there; `run.json` goes last."""
+    for name in written(store):
+        for file in [name] if store.exists(name) else store.names(name):
+            store.remove(file)
 
 
 def _move(one: Path, target: Path) -> None:

@@ -74,13 +74,6 @@ class RunFolder:
             if entry is not None and entry.input.sha256:
                 yield sample.image_id, entry.input.sha256
 
-    def errors(self) -> Iterator[tuple[str, str | None]]:
-        """The images of this call, each with the reason why it failed, None where it did not."""
-        for sample in self.samples:
-            entry = self._entries[sample.image_id]
-            reason = next(lines_of([entry]))["error"] if entry.is_error else None
-            yield sample.image_id, reason
-
     def results(
         self, *, masks: bool = False, proposals: bool = False
     ) -> Iterator[tuple[str, Found]]:

@@ -107,6 +107,15 @@ class ShardedRun:
         there = set(self.numbers)
         return [n for n in range(self.listing.pieces) if n not in there or not self.holds(n)]
 
+    def holds(self, number: int) -> bool:
+        """Whether a part is whole, of this call and of the images that are listed."""
+        try:
+            about, rows = decode(self.store.read(name_of(FOLDER, number)), ("image", "bytes"))
+        except (DamagedError, FileNotFoundError):
+            return False
+        listed = self.listing.rows(number, ("image", "bytes"))
+        return rows == listed and about.get("call") == self.call and about.get("shard") == number
+
     def listed(self, number: int) -> list[Listed]:
         """All images of a shard."""
         return [one for one, _ in self.listing.listed(number)]
@@ -122,32 +131,17 @@ class ShardedRun:
         self.store.write(name_of(FOLDER, number), data)
         return data
 
-    def errors(self) -> Iterator[tuple[str, str | None]]:
-        """The images of this call, each with the reason why it failed, None where it did not."""
-        for number in range(self.listing.pieces):
-            here = [row["here"] for row in self.listing.rows(number, ("here",))]
-            for is_here, row in zip(here, self._rows(number, ("image", "error")), strict=True):
-                if is_here:
-                    yield row["image"], row["error"]
-
     def results(
         self, *, masks: bool = False, proposals: bool = False
     ) -> Iterator[tuple[str, Found]]:
         """The results of this call's images, shard by shard; see `from_line`."""
-        for number in range(self.listing.pieces):
-            here = [row["here"] for row in self.listing.rows(number, ("here",))]
-            for is_here, line in zip(here, self.lines(number), strict=True):
-                if is_here:
-                    yield line["image"], from_line(line, masks=masks, proposals=proposals)
+        for row in self._here():
+            line = _line_of(row)
+            yield line["image"], from_line(line, masks=masks, proposals=proposals)
 
     def outcomes(self) -> Iterator[Outcome]:
         """What a report counts of each image of this call."""
-        for number in range(self.listing.pieces):
-            here = self.listing.rows(number, ("here",))
-            rows = self._rows(number, ("image", "error", "names", "scores"))
-            for listed, row in zip(here, rows, strict=True):
-                if listed["here"]:
-                    yield Outcome.of(row)
+        return map(Outcome.of, self._here(("image", "error", "names", "scores")))
 
     def pairs(
         self, *, masks: bool = False, proposals: bool = False
@@ -161,12 +155,9 @@ class ShardedRun:
 
     def digests(self) -> Iterator[tuple[str, str]]:
         """The SHA-256 of each image that could be read, by image id."""
-        for number in range(self.listing.pieces):
-            here = [row["here"] for row in self.listing.rows(number, ("here",))]
-            rows = self._rows(number, ("image", "sha256"))
-            for is_here, row in zip(here, rows, strict=True):
-                if is_here and row["sha256"] is not None:
-                    yield row["image"], row["sha256"].hex()
+        for row in self._here(("image", "sha256")):
+            if row["sha256"] is not None:
+                yield row["image"], row["sha256"].hex()
 
     @property
     def gone(self) -> Iterator[str]:
@@ -181,8 +172,7 @@ class ShardedRun:
         Raises:
             UsageError: the part is not there, or is damaged.
         """
-        rows = self._rows(number)
-        return [{k: v for k, v in r.items() if v is not None and k not in _OF_INPUT} for r in rows]
+        return [_line_of(row) for row in self._rows(number)]
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Let `run.json` say more, once it is finished."""
@@ -200,6 +190,14 @@ class ShardedRun:
         """A folder on this machine whose files are those of the run when the block ends well."""
         return self.store.working_folder()
 
+    def _here(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        """The results of this call's images, or these columns of them, shard by shard."""
+        for number in range(self.listing.pieces):
+            listed = self.listing.rows(number, ("here",))
+            for one, row in zip(listed, self._rows(number, columns), strict=True):
+                if one["here"]:
+                    yield row
+
     def _rows(self, number: int, columns: Sequence[str] | None = None) -> list[Row]:
         name = name_of(FOLDER, number)
         try:
@@ -209,15 +207,6 @@ class ShardedRun:
         except DamagedError as error:
             reason = f"is damaged ({error})"
         raise UsageError(f"{self.store.url}/{name} {reason}: make the same call again")
-
-    def holds(self, number: int) -> bool:
-        """Whether a part is whole, of this call and of the images that are listed."""
-        try:
-            about, rows = decode(self.store.read(name_of(FOLDER, number)), ("image", "bytes"))
-        except (DamagedError, FileNotFoundError):
-            return False
-        listed = self.listing.rows(number, ("image", "bytes"))
-        return rows == listed and about.get("call") == self.call and about.get("shard") == number
 
     def _digests(self, number: int) -> list[str | None]:
         with suppress(UsageError):
@@ -231,6 +220,10 @@ def open_sharded(place: str, samples: Sequence[Sample] = ()) -> ShardedRun:
     store = open_store(place)
     facts = read_facts(store)
     return ShardedRun(store, facts, facts["shard"], samples)
+
+
+def _line_of(row: Row) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if v is not None and k not in _OF_INPUT}
 
 
 def _storable(line: Mapping[str, Any]) -> dict[str, Any]:

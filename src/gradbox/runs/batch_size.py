@@ -35,6 +35,11 @@ class BatchSize:
         self._best = 0.0
 
     @property
+    def is_halved(self) -> bool:
+        """Whether there was no memory for some batch as it was."""
+        return self._halved > 0
+
+    @property
     def about(self) -> dict[str, Any]:
         """What `run.json` says of it: nothing where it is as it was asked for."""
         changed = self._asked == "auto" or self._halved

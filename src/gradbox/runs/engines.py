@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 from typing import Literal, Protocol, runtime_checkable
 
@@ -14,6 +14,7 @@ import torch
 
 from gradbox.errors import UsageError
 from gradbox.images.batches import cores
+from gradbox.models.classifier import Classifier
 from gradbox.runs.shards import Made, Step, Task, Todo, Worker
 
 SMALL = 5_000_000
@@ -26,7 +27,12 @@ class Engine(Protocol):
 
     @property
     def threads(self) -> int | None:
-        """The threads of each worker, None for those of the call that began the run, or of this."""
+        """The threads of each worker where somebody says."""
+        ...
+
+    @property
+    def usual_threads(self) -> int | None:
+        """Those where nobody says and the run is new; None for those of this process."""
         ...
 
     @property
@@ -34,8 +40,8 @@ class Engine(Protocol):
         """Whether it can make nothing but shards."""
         ...
 
-    def sized(self, parameters: int, shards: int) -> "Engine":
-        """The engine for a network of so many parameters and so many shards."""
+    def sized(self, classifier: Classifier, shards: int) -> "Engine":
+        """The engine for this network and so many shards."""
         ...
 
     def steps(
@@ -75,15 +81,19 @@ class Local:
         """See `Engine`."""
         return self.processes != 1
 
-    def sized(self, parameters: int, shards: int) -> "Local":
+    @property
+    def usual_threads(self) -> int | None:
+        """See `Engine`: the cores, shared out among the processes."""
+        is_one = self.processes in (1, "auto")
+        return None if is_one else max(1, cores() // int(self.processes))
+
+    def sized(self, classifier: Classifier, shards: int) -> "Local":
         """See `Engine`."""
-        processes = self.processes
-        if processes == "auto":
-            processes = cores() if parameters <= SMALL and shards >= cores() else 1
-        threads = self.threads
-        if threads is None and processes > 1:
-            threads = max(1, cores() // processes)
-        return Local(processes=processes, threads=threads)
+        if self.processes != "auto":
+            return self
+        parameters = sum(one.numel() for one in classifier.module.parameters())
+        is_small = classifier.device.type == "cpu" and parameters <= SMALL
+        return replace(self, processes=cores() if is_small and shards >= cores() else 1)
 
     def steps(
         self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]

@@ -17,6 +17,7 @@ from gradbox.images.clips import has_frames
 from gradbox.localization import Sample
 from gradbox.methods import rebuilt
 from gradbox.progress import Track, silent
+from gradbox.reports.drawing import picture_file
 from gradbox.results.failures import KEPT, Failures
 from gradbox.results.heatmaps import MapStore, create_maps
 from gradbox.results.inputs import Input
@@ -31,7 +32,7 @@ from gradbox.runs.exporting import LINES, check_format, export
 from gradbox.runs.plan import Plan, chunks
 from gradbox.runs.sharding import run_shards
 from gradbox.runs.shards import How
-from gradbox.runs.writing import Writer
+from gradbox.runs.writing import PICTURES, Writer
 from gradbox.stores import open_store
 
 MANY = 50_000
@@ -121,6 +122,7 @@ def run(
         The seconds of the method and the number of images run, of each job.
     """
     folders = [job.folder for job in jobs]
+    _check_pictures(folders, running)
     sharded = [one for one in folders if isinstance(one, ShardedRun)]
     if not sharded:
         return _run_lines(jobs, running, with_truth=with_truth)
@@ -141,6 +143,16 @@ def run(
         dataset=dataset,
         track=running.track,
     )
+
+
+def _check_pictures(folders: Sequence[AnyRun], running: Running) -> None:
+    """Refuse to draw where there is no folder for it."""
+    for one in folders:
+        if running.pictures and isinstance(one, ShardedRun) and not one.store.is_local:
+            raise UsageError(
+                f"{one.store.url}: --pictures draws into a folder on this machine: leave it out, "
+                "or give an --out here"
+            )
 
 
 def _run_lines(
@@ -275,7 +287,7 @@ def _writer(job: Job, maps: MapStore | None, running: Running, with_truth: bool)
         inputs={s.image_id: Input.now(s, plan.labels_of(s)) for s in plan.samples},
         maps=maps,
         masks=running.masks,
-        pictures=running.pictures,
+        pictures=job.folder.path / PICTURES if running.pictures else None,
         with_truth=with_truth,
     )
 
@@ -284,8 +296,8 @@ def _lacking(job: Job, writer: Writer, samples: Sequence[Sample], running: Runni
     """The images that still have to run: line, map or picture is missing or out of date."""
     folder, inputs = job.folder, writer.inputs
     assert isinstance(folder, RunFolder)
-    if running.pictures and (folder.path / "pictures").is_file():
-        raise UsageError(f"{folder.path / 'pictures'} is a file: pictures need a folder there")
+    if writer.pictures is not None and writer.pictures.is_file():
+        raise UsageError(f"{writer.pictures} is a file: pictures need a folder there")
     folder.check(samples, inputs, verify=running.verify, retry=running.retry)
 
     def lacks(sample: Sample) -> bool:
@@ -295,7 +307,8 @@ def _lacking(job: Job, writer: Writer, samples: Sequence[Sample], running: Runni
         maps, needed = writer.maps, inputs[image_id]
         if maps is not None and not maps.has(sample, needed, verify=running.verify):
             return True
-        return running.pictures and not writer.picture_of(image_id).exists()
+        pictures = writer.pictures
+        return pictures is not None and not picture_file(pictures, image_id).exists()
 
     return {sample.image_id for sample in samples if lacks(sample)}
 

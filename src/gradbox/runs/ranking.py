@@ -90,7 +90,7 @@ def rank(runs: Sequence[Run], track: Track = silent) -> Ranking:
     Raises:
         UsageError: every image failed in some run.
     """
-    shared = SharedImages(run.folder.errors for run in runs)
+    shared = SharedImages(run.folder.outcomes for run in runs)
     if not shared.are_scored.any():
         image_id, reason = min(shared.failures.items())
         raise UsageError(f"nothing to compare: every image failed, {image_id} since {reason}")

@@ -4,13 +4,15 @@ import logging
 import os
 import re
 import socket
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from gradbox.errors import UsageError
+from gradbox.errors import GradboxWarning, UsageError
+from gradbox.models.classifier import Classifier
 from gradbox.runs.engines import make
 from gradbox.runs.shards import Made, Step, Task, Todo, Worker
 
@@ -29,13 +31,13 @@ class Ray:
     """A cluster: the one at `address`, or with `allow_listen` one that is started here.
 
     Up to `workers` work at a time, as many as there is room for without a number; each has
-    `threads` cores, and a GPU where the classifier is on one.
+    `threads` cores, 1 where nobody says, and a GPU where the classifier is on one.
     """
 
     address: str | None = None
     allow_listen: bool = False
     workers: int | None = None
-    threads: int | None = 1
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         if find_spec("ray") is None:
@@ -56,7 +58,12 @@ class Ray:
         """The cluster to join; `local` is one of its own, whatever other clusters are here."""
         return self.address or os.environ.get("RAY_ADDRESS") or "local"
 
-    def sized(self, parameters: int, shards: int) -> "Ray":
+    @property
+    def usual_threads(self) -> int:
+        """See `Engine`: one core a worker finds room on every machine."""
+        return 1
+
+    def sized(self, classifier: Classifier, shards: int) -> "Ray":
         """See `Engine`: a cluster has its own size."""
         return self
 
@@ -111,6 +118,7 @@ class Ray:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         DataContext.get_current().enable_progress_bars = False
         on_gpu = task.basis["device"] == "cuda"
+        _warn_of_small_machines(task.basis["threads"])
         rows = [{"shard": one.number, "jobs": list(one.jobs)} for one in todo]
         made = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _RayWorker,
@@ -131,6 +139,21 @@ class Ray:
                 f"the Ray cluster is gone ({said[-1] if said else error!r}): what was made is "
                 "kept, and the same call goes on"
             ) from error
+
+
+def _warn_of_small_machines(threads: int) -> None:
+    """Say why nothing happens where no machine has room for a worker; one may still join."""
+    import ray
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    sizes = [node["Resources"].get("CPU", 0) for node in nodes if node["Alive"]]
+    if max(sizes, default=0) < threads:
+        warnings.warn(
+            f"no machine of the cluster has {threads} cores yet, which each worker waits for; "
+            "--threads says how many it has",
+            GradboxWarning,
+            stacklevel=2,
+        )
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def score_run(
         **({"proposals": proposed.summary()} if has_proposals else {}),
         "masks": run_masks.of_run(masks.by_name),
         "calibration": calibration(scores, strict=strict, is_calibrated=method.is_calibrated),
-        "n_failed": sum(reason is not None for _, reason in run.errors()),
+        "n_failed": sum(one.error is not None for one in run.outcomes()),
         "n_without_unit": evaluation.n_without_unit,
     }
 

@@ -1,12 +1,14 @@
 """Running plans into runs in shards, by whichever engine."""
 
+import pickle
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from gradbox.errors import GradboxWarning, UsageError
+from gradbox.functions import loaded_files
 from gradbox.progress import Track
 from gradbox.results.sharded import ShardedRun
 from gradbox.runs.engines import Engine
@@ -41,8 +43,9 @@ def run_shards(
     if not todo:
         return seconds
     classifier = plans[0].classifier
-    engine = engine.sized(sum(one.numel() for one in classifier.module.parameters()), len(todo))
-    threads = engine.threads or runs[0].facts.get("basis", {}).get("threads")
+    engine = engine.sized(classifier, len(todo))
+    begun_with = runs[0].facts.get("basis", {}).get("threads")
+    threads = engine.threads or begun_with or engine.usual_threads
     if threads is not None:
         torch.set_num_threads(threads)
     basis = basis_of(classifier, how.batch_size)
@@ -53,7 +56,8 @@ def run_shards(
         return Task(
             classifier=_loading(plans[0]),
             preprocessing=classifier.preprocessing,
-            recipes=[Recipe.of(plan) for plan in plans],
+            files=loaded_files(),
+            recipes=_packed([Recipe.of(plan) for plan in plans]),
             places=[run.store.url for run in runs],
             dataset=dataset,
             basis=basis,
@@ -68,6 +72,9 @@ def run_shards(
             continue
         if step.made.error is not None:
             errors[step.made.number] = step.made.error
+        if step.made.halved:
+            for run in runs:
+                _mix(run, ["out of memory: some batches were halved"])
         for i, took in step.made.seconds.items():
             seconds[i]["method"] += took
             seconds[i]["images"] += step.made.images
@@ -92,22 +99,27 @@ def _todo(runs: Sequence[ShardedRun]) -> list[Todo]:
 def _begin(run: ShardedRun, basis: dict[str, Any]) -> None:
     """Let `run.json` say what equal bytes rest on, and where parts were made otherwise before."""
     known = run.facts
-    changed = list(known.get("mixed", ()))
-    if "basis" in known and run.numbers:
-        changed += differences(known["basis"], basis)
-    if changed:
+    changed = differences(known["basis"], basis) if "basis" in known and run.numbers else []
+    run.note({"basis": basis})
+    _mix(run, changed)
+    if changed := run.run["mixed"]:
         warnings.warn(
             f"{run.store.url}: parts may differ in their last digits from those of one run "
             f"({'; '.join(changed)})",
             GradboxWarning,
             stacklevel=3,
         )
-    why = [*changed, *_unsure(basis)]
-    run.note({"basis": basis, "mixed": changed, "same_numbers": not why, "why_not": why})
+
+
+def _mix(run: ShardedRun, more: Sequence[str]) -> None:
+    """Let `run.json` say what else its parts were not all made with."""
+    mixed = [*dict.fromkeys([*run.run.get("mixed", ()), *more])]
+    why = [*mixed, *_unsure(run.run["basis"])]
+    run.note({"mixed": mixed, "same_numbers": not why, "why_not": why})
     run.save()
 
 
-def _unsure(basis: dict[str, Any]) -> list[str]:
+def _unsure(basis: Mapping[str, Any]) -> list[str]:
     """Why another run of the call may have other last digits."""
     found = []
     if basis["device"] != "cpu":
@@ -131,3 +143,12 @@ def _loading(plan: Plan) -> dict[str, Any]:
             "dataclass, or stay in this process"
         )
     return dict(given)
+
+
+def _packed(recipes: Sequence[Recipe]) -> bytes:
+    try:
+        return pickle.dumps(recipes)
+    except Exception as error:  # of any kind, of whatever a value of the user's holds
+        raise UsageError(
+            f"the method cannot be sent to another process ({error}): stay in this process"
+        ) from error

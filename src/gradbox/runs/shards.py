@@ -4,6 +4,7 @@ A worker makes whole shards. It may be this process, one of several, or one on a
 builds the classifier from its text and refuses to work where the numbers could differ.
 """
 
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -15,6 +16,7 @@ import torch
 from gradbox.datasets import load_dataset
 from gradbox.errors import UsageError
 from gradbox.files import hash_bytes
+from gradbox.functions import load_file
 from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Selection
 from gradbox.methods import ready
@@ -27,7 +29,7 @@ from gradbox.results.listing import Listed
 from gradbox.results.sharded import ShardedRun, open_sharded
 from gradbox.runs.batch_size import Asked, BatchSize
 from gradbox.runs.plan import Chunk, Plan, chunks
-from gradbox.runs.writing import Writer
+from gradbox.runs.writing import PICTURES, Writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +89,15 @@ class How:
 class Task:
     """What a worker elsewhere needs: texts and values, never a module.
 
-    `places` are where the runs are, `size` the images of a shard, `dataset` the text of the data
-    set of images that are no files; `basis` is what `basis_of` gave for the call.
+    `files` are those of the user's that are loaded before `recipes`, pickled `Recipe`s, can be
+    read; `places` are where the runs are, `dataset` the text of the data set of images that are no
+    files; `basis` is what `basis_of` gave for the call.
     """
 
     classifier: Mapping[str, Any]
     preprocessing: Preprocessing
-    recipes: Sequence[Recipe]
+    files: Sequence[str]
+    recipes: bytes
     places: Sequence[str]
     dataset: str | None
     basis: Mapping[str, Any]
@@ -112,13 +116,15 @@ class Todo:
 class Made:
     """What came of one shard: the seconds of each job's method, its images, the hash of its parts.
 
-    `error` says in one line why nothing did.
+    `halved` says that there was no memory for some batch as it was, `error` in one line why
+    nothing came of it.
     """
 
     number: int
     seconds: Mapping[int, float] = field(default_factory=dict)
     images: int = 0
     sha256: str | None = None
+    halved: bool = False
     error: str | None = None
 
 
@@ -149,12 +155,15 @@ class Worker:
             UsageError: it has other weights, versions or threads than the call was begun with.
         """
         torch.set_num_threads(task.basis["threads"])
+        for file in task.files:
+            load_file(Path(file))
+        recipes = pickle.loads(task.recipes)  # noqa: S301  # of the call that began this process
         loaded = load_classifier(**task.classifier)
         classifier = replace(loaded, preprocessing=task.preprocessing)
         check_basis(task.basis, basis_of(classifier, task.how.batch_size))
         samples = load_dataset(task.dataset).samples if task.dataset else ()
         runs = [open_sharded(place, samples) for place in task.places]
-        return cls([recipe.plan(classifier) for recipe in task.recipes], runs, task.how)
+        return cls([recipe.plan(classifier) for recipe in recipes], runs, task.how)
 
     def make(self, todo: Todo) -> Step:
         """Make one shard; what is there already is left as it is."""
@@ -170,13 +179,14 @@ class Worker:
         listed = {job: self._runs[job].listed(todo.number) for job in lacking}
         seconds = dict.fromkeys(lacking, 0.0)
         hashes, images = [], 0
+        size = BatchSize(self._how.batch_size, self._plans[0].classifier.device.type)
 
         def names(job: int) -> list[str]:
             return [one.sample.image_id for one in listed[job]]
 
         for _, group in groupby(lacking, key=names):
             jobs = {i: self._job(i, todo.number, listed[i]) for i in group}
-            for chunk in self._chunks([*jobs.values()]):
+            for chunk in self._chunks([*jobs.values()], size):
                 for (i, job), found, took in zip(
                     jobs.items(), chunk.found, chunk.seconds, strict=True
                 ):
@@ -186,7 +196,11 @@ class Worker:
                 yield Step(len(chunk))
             hashes += [hash_bytes(job.close(todo.number)) for job in jobs.values()]
         made = Made(
-            number=todo.number, seconds=seconds, images=images, sha256="+".join(hashes) or None
+            number=todo.number,
+            seconds=seconds,
+            images=images,
+            sha256="+".join(hashes) or None,
+            halved=size.is_halved,
         )
         yield Step(0, made)
 
@@ -198,11 +212,10 @@ class Worker:
         first = number * run.size
         return _Job(plan, run, listed, self._how, join_maps(folder, plan.maps_about, first))
 
-    def _chunks(self, jobs: Sequence["_Job"]) -> Iterator[Chunk]:
-        device = jobs[0].plan.classifier.device.type
+    def _chunks(self, jobs: Sequence["_Job"], size: BatchSize) -> Iterator[Chunk]:
         return chunks(
             [job.plan for job in jobs],
-            batch_size=BatchSize(self._how.batch_size, device),
+            batch_size=size,
             workers=self._how.workers,
             details=any(job.writer.needs_details for job in jobs),
             originals=self._how.pictures,
@@ -233,14 +246,9 @@ class _Job:
             inputs=inputs,
             maps=maps,
             masks=how.masks,
-            pictures=how.pictures,
+            pictures=run.path / PICTURES if how.pictures else None,
             with_truth=how.with_truth,
         )
-
-    @property
-    def path(self) -> Path:
-        """See `Sink`."""
-        return self._run.path
 
     def has(self, _: str) -> bool:
         """See `Sink`: a shard is made whole."""

@@ -9,9 +9,10 @@ from jaxtyping import Int, UInt64
 from gradbox.datasets.subsets import Subset
 from gradbox.localization import Sample
 from gradbox.results.failures import Failures
+from gradbox.results.predictions import Outcome
 
-Errors = Callable[[], Iterable[tuple[str, str | None]]]
-"""The images of a run, each with the reason why it failed, None where it did not."""
+Outcomes = Callable[[], Iterable[Outcome]]
+"""What came of the images of a run, in its order."""
 
 
 class SharedImages:
@@ -20,24 +21,24 @@ class SharedImages:
     Of each image 8 bytes of a hash are kept, and 16 more where runs have them in another order.
     """
 
-    def __init__(self, runs: Iterable[Errors]) -> None:
+    def __init__(self, runs: Iterable[Outcomes]) -> None:
         first, *others = runs
         self.failures = Failures()
         self._keys: UInt64[np.ndarray, n] = np.fromiter(
-            (_key(image_id) for image_id, _ in first()), np.uint64
+            (_key(one.image_id) for one in first()), np.uint64
         )
         self._order: Int[np.ndarray, n] | None = None
         times = np.zeros(len(self._keys), dtype=np.int32)
         self.are_scored = np.ones(len(self._keys), dtype=bool)
         for run in (first, *others):
-            for place, (image_id, reason) in enumerate(run()):
-                number = self._number(place, image_id)
+            for place, one in enumerate(run()):
+                number = self._number(place, one.image_id)
                 if number is None:
                     continue
                 times[number] += 1
-                if reason is not None:
+                if one.error is not None:
                     if self.are_scored[number]:
-                        self.failures.add(image_id, reason)
+                        self.failures.add(one.image_id, one.error)
                     self.are_scored[number] = False
         self.are_scored &= times == 1 + len(others)
 

@@ -15,15 +15,13 @@ from gradbox.results.heatmaps import MapStore
 from gradbox.results.inputs import Input
 from gradbox.results.predictions import to_line
 
+PICTURES = "pictures"
+"""The folder of the pictures in that of a run."""
+
 
 @runtime_checkable
 class Sink(Protocol):
     """Where lines go: a run of lines, or one shard of a run."""
-
-    @property
-    def path(self) -> Path:
-        """The folder of the pictures."""
-        ...
 
     def has(self, image_id: str) -> bool:
         """Whether an image has its line."""
@@ -36,19 +34,22 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Writer:
-    """Writes what a job finds; `inputs` are the files of its images, and the classes asked for."""
+    """Writes what a job finds; `inputs` are the files of its images, and the classes asked for.
+
+    `pictures` is the folder of pictures, None where none are asked for.
+    """
 
     sink: Sink
     inputs: Mapping[str, Input]
     maps: MapStore | None = None
     masks: bool = False
-    pictures: bool = False
+    pictures: Path | None = None
     with_truth: bool = False
 
     @property
     def needs_details(self) -> bool:
         """Whether maps or masks are asked for, or pictures, which show them."""
-        return self.pictures or self.masks or self.maps is not None
+        return self.masks or self.pictures is not None or self.maps is not None
 
     def write(self, loaded: Sequence[Loaded | Failed], found: Sequence[Found]) -> None:
         """Write what was found in one batch: maps and pictures, then the lines that are not there.
@@ -63,18 +64,14 @@ class Writer:
             if isinstance(one, Loaded) and isinstance(result, Localization):
                 if result.heatmap is not None and self.maps is not None:
                     maps.append((image_id, needed, result.heatmap))
-                if self.pictures:
+                if self.pictures is not None:
                     drawn = draw(one, result, with_truth=self.with_truth)
-                    save_picture(self.picture_of(image_id), drawn)
+                    save_picture(picture_file(self.pictures, image_id), drawn)
             if not self.sink.has(image_id):
                 lines.append((needed, to_line(image_id, result, masks=self.masks)))
         if self.maps is not None:
             self.maps.put(maps)
         self.sink.append(lines)
-
-    def picture_of(self, image_id: str) -> Path:
-        """The file of the picture of an image."""
-        return picture_file(self.sink.path / "pictures", image_id)
 
 
 def draw(loaded: Loaded, found: Localization, *, with_truth: bool) -> RGB:
