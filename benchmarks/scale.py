@@ -49,9 +49,7 @@ class Synthetic:
         """See `Engine`."""
         return self
 
-    def steps(
-        self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
-    ) -> Iterator[Step]:
+    def steps(self, todo: Sequence[Todo], here: Worker, task: Callable[[], Task]) -> Iterator[Step]:
         """See `Engine`."""
         runs = [open_sharded(place) for place in task().places]
         for one in todo:

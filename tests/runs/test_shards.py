@@ -450,3 +450,27 @@ def test_a_method_of_the_users_own_file_goes_to_other_processes(
     for name, engine in (("one", Local(threads=1)), ("two", Local(processes=2, threads=1))):
         locate(ten, network, tmp_path / name, engine=engine, method=f"{file}:Brightness")
     assert parts(tmp_path / "two") == parts(tmp_path / "one")
+
+
+def test_pictures_and_maps_that_are_asked_for_later_are_made_and_no_part_changes(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    locate(ten, network, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "shards").iterdir()}
+    locate(ten, network, tmp_path / "out", pictures=True, save_maps=tmp_path / "maps")
+    assert len(list((tmp_path / "out" / "pictures").iterdir())) == 10
+    assert len(gradbox.open_maps(tmp_path / "maps")) == 10
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    (tmp_path / "out" / "pictures" / "5.png.jpg").unlink()
+    locate(ten, network, tmp_path / "out", pictures=True)
+    assert len(list((tmp_path / "out" / "pictures").iterdir())) == 10
+
+
+def test_maps_of_another_run_are_not_mixed_with_those_of_shards(
+    ten: Path, network: gradbox.Classifier, tmp_path: Path
+) -> None:
+    # both would number their parts from 1
+    locate(ten, network, tmp_path / "lines", shard=None, save_maps=tmp_path / "maps")
+    with pytest.raises(gradbox.UsageError, match="made otherwise: give another --save-maps"):
+        locate(ten, network, tmp_path / "shards", save_maps=tmp_path / "maps")
+    assert len(gradbox.open_maps(tmp_path / "maps")) == 10

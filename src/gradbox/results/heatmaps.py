@@ -144,12 +144,17 @@ def create_maps(
 def join_maps(path: Path, about: Mapping[str, Any], first: int) -> MapStore:
     """A store that others write, too: for the maps of images from the `first` on.
 
-    Whether it is of the same method and model, `create_maps` has said to whoever holds it.
+    Whoever holds it with `create_maps` has seen that it is of the same method, model and images.
     """
     if not (path / HEADER).exists():
         return MapStore(path, about, first=first)
     height, width = _read_header(path)["size"]
     return MapStore(path, about, (height, width), first)
+
+
+def has_maps_from(path: Path, first: int) -> bool:
+    """Whether a store that several write has maps of the images from the `first` on."""
+    return Parts(path).has(first + 1)
 
 
 def open_maps(path: Path) -> MapStore:

@@ -46,7 +46,7 @@ class Parts:
         side; without one it is the next.
         """
         number = next(self._numbers) if number is None else number
-        path = self._folder / f"{number:07}.jsonl"
+        path = self._path(number)
         if array is not None:
             encoded = io.BytesIO()  # into a file itself numpy does not say why it cannot write
             np.save(encoded, array)
@@ -58,6 +58,10 @@ class Parts:
         with whole_file(path) as partial:
             partial.write_bytes(head + body)
         return list(_placed(path, len(head), records, lines))
+
+    def has(self, number: int) -> bool:
+        """Whether there is a part of this number."""
+        return self._path(number).exists()
 
     def read(self) -> Iterator[list[Line]]:
         """The lines of each part, oldest first; damaged parts are left out."""
@@ -80,6 +84,9 @@ class Parts:
     @cached_property
     def _numbers(self) -> Iterator[int]:
         return count(max((int(path.stem) for path in self._paths()), default=0) + 1)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:07}.jsonl"
 
     def _paths(self) -> list[Path]:
         parts = (path for path in self._folder.glob("*.jsonl") if path.stem.isdecimal())

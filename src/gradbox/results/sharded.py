@@ -102,11 +102,6 @@ class ShardedRun:
         """The shards whose part is there."""
         return [int(Path(name).stem[5:]) for name in self.store.names(FOLDER)]
 
-    def lacking(self) -> list[int]:
-        """The shards whose part is not there, or is damaged, or of other images."""
-        there = set(self.numbers)
-        return [n for n in range(self.listing.pieces) if n not in there or not self.holds(n)]
-
     def holds(self, number: int) -> bool:
         """Whether a part is whole, of this call and of the images that are listed."""
         try:

@@ -44,14 +44,12 @@ class Engine(Protocol):
         """The engine for this network and so many shards."""
         ...
 
-    def steps(
-        self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
-    ) -> Iterator[Step]:
+    def steps(self, todo: Sequence[Todo], here: Worker, task: Callable[[], Task]) -> Iterator[Step]:
         """What is done, as it is done; each shard comes once, made or with its error.
 
         Args:
             todo: the shards.
-            here: makes a worker of this process.
+            here: a worker of this process.
             task: what a worker elsewhere needs.
 
         Raises:
@@ -95,14 +93,11 @@ class Local:
         is_small = classifier.device.type == "cpu" and parameters <= SMALL
         return replace(self, processes=cores() if is_small and shards >= cores() else 1)
 
-    def steps(
-        self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
-    ) -> Iterator[Step]:
+    def steps(self, todo: Sequence[Todo], here: Worker, task: Callable[[], Task]) -> Iterator[Step]:
         """See `Engine`."""
         if self.processes == 1 or len(todo) < 2:
-            worker = here()
             for one in todo:
-                yield from worker.steps(one)
+                yield from here.steps(one)
             return
         assert isinstance(self.processes, int)
         context = multiprocessing.get_context("spawn")

@@ -31,7 +31,7 @@ from gradbox.runs.engines import Engine, Local
 from gradbox.runs.exporting import LINES, check_format, export
 from gradbox.runs.plan import Plan, chunks
 from gradbox.runs.sharding import run_shards
-from gradbox.runs.shards import How
+from gradbox.runs.shards import How, maps_about
 from gradbox.runs.writing import PICTURES, Writer
 from gradbox.stores import open_store
 
@@ -126,23 +126,26 @@ def run(
     sharded = [one for one in folders if isinstance(one, ShardedRun)]
     if not sharded:
         return _run_lines(jobs, running, with_truth=with_truth)
-    return run_shards(
-        [job.plan for job in jobs],
-        sharded,
-        running.engine,
-        How(
-            batch_size=running.batch_size,
-            workers=running.workers,
-            masks=running.masks,
-            pictures=running.pictures,
-            with_truth=with_truth,
-            maps=tuple(job.save_maps for job in jobs),
-        ),
-        verify=running.verify,
-        retry=running.retry,
-        dataset=dataset,
-        track=running.track,
-    )
+    with ExitStack() as stack:
+        for job in jobs:
+            stack.enter_context(_store(job))
+        return run_shards(
+            [job.plan for job in jobs],
+            sharded,
+            running.engine,
+            How(
+                batch_size=running.batch_size,
+                workers=running.workers,
+                masks=running.masks,
+                pictures=running.pictures,
+                with_truth=with_truth,
+                maps=tuple(job.save_maps for job in jobs),
+            ),
+            verify=running.verify,
+            retry=running.retry,
+            dataset=dataset,
+            track=running.track,
+        )
 
 
 def _check_pictures(folders: Sequence[AnyRun], running: Running) -> None:
@@ -316,4 +319,7 @@ def _lacking(job: Job, writer: Writer, samples: Sequence[Sample], running: Runni
 def _store(job: Job) -> AbstractContextManager[MapStore | None]:
     if job.save_maps is None:
         return nullcontext()
-    return create_maps(job.save_maps, job.plan.maps_about, rebuilt=rebuilt)
+    about = job.plan.maps_about
+    if isinstance(job.folder, ShardedRun):
+        about = maps_about(job.plan, job.folder)
+    return create_maps(job.save_maps, about, rebuilt=rebuilt)

@@ -67,9 +67,7 @@ class Ray:
         """See `Engine`: a cluster has its own size."""
         return self
 
-    def steps(
-        self, todo: Sequence[Todo], here: Callable[[], Worker], task: Callable[[], Task]
-    ) -> Iterator[Step]:
+    def steps(self, todo: Sequence[Todo], here: Worker, task: Callable[[], Task]) -> Iterator[Step]:
         """See `Engine`."""
         if at := _ADDRESS.fullmatch(self._where):
             try:

@@ -38,7 +38,8 @@ def run_shards(
     for plan, run in zip(plans, runs, strict=True):
         run.samples = plan.samples if isinstance(plan.samples, Sequence) else ()
         run.check(plan.samples, plan.labels_of, verify=verify, retry=retry)
-    todo = _todo(runs)
+    here = Worker(plans, runs, how)
+    todo = _todo(here, runs)
     seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in runs]
     if not todo:
         return seconds
@@ -66,7 +67,7 @@ def run_shards(
 
     count = sum(runs[one.jobs[0]].listing.count(one.number) for one in todo)
     errors: dict[int, str] = {}
-    steps = engine.steps(todo, lambda: Worker(plans, runs, how), task)
+    steps = engine.steps(todo, here, task)
     for step in track(steps, count, "localizing"):
         if step.made is None:
             continue
@@ -87,13 +88,14 @@ def run_shards(
     return seconds
 
 
-def _todo(runs: Sequence[ShardedRun]) -> list[Todo]:
+def _todo(here: Worker, runs: Sequence[ShardedRun]) -> list[Todo]:
     """The shards that are lacking, each with the runs that lack it."""
-    of_shard: dict[int, list[int]] = {}
-    for job, run in enumerate(runs):
-        for number in run.lacking():
-            of_shard.setdefault(number, []).append(job)
-    return [Todo(number, tuple(jobs)) for number, jobs in sorted(of_shard.items())]
+    found = []
+    for number in range(max(run.listing.pieces for run in runs)):
+        shown = (job for job, run in enumerate(runs) if number < run.listing.pieces)
+        if jobs := tuple(job for job in shown if here.lacks(job, number)):
+            found.append(Todo(number, jobs))
+    return found
 
 
 def _begin(run: ShardedRun, basis: dict[str, Any]) -> None:

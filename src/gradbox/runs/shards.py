@@ -22,8 +22,9 @@ from gradbox.localization import Selection
 from gradbox.methods import ready
 from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier
+from gradbox.reports.drawing import picture_file
 from gradbox.results.facts import versions
-from gradbox.results.heatmaps import MapStore, join_maps
+from gradbox.results.heatmaps import MapStore, has_maps_from, join_maps
 from gradbox.results.inputs import Input
 from gradbox.results.listing import Listed
 from gradbox.results.sharded import ShardedRun, open_sharded
@@ -165,6 +166,18 @@ class Worker:
         runs = [open_sharded(place, samples) for place in task.places]
         return cls([recipe.plan(classifier) for recipe in recipes], runs, task.how)
 
+    def lacks(self, job: int, number: int) -> bool:
+        """Whether a run lacks a shard, or the maps or pictures that are asked for of it."""
+        run, folder = self._runs[job], self._maps_of(job)
+        if not run.holds(number):
+            return True
+        if folder is not None and not has_maps_from(folder, number * run.size):
+            return True
+        if not self._how.pictures:
+            return False
+        names = [line["image"] for line in run.lines(number) if "error" not in line]
+        return not all(picture_file(run.path / PICTURES, name).exists() for name in names)
+
     def make(self, todo: Todo) -> Step:
         """Make one shard; what is there already is left as it is."""
         steps = list(self.steps(todo))
@@ -175,7 +188,7 @@ class Worker:
 
         Jobs whose shard has other images, as theirs grew in another order, come one by one.
         """
-        lacking = [job for job in todo.jobs if not self._runs[job].holds(todo.number)]
+        lacking = [job for job in todo.jobs if self.lacks(job, todo.number)]
         listed = {job: self._runs[job].listed(todo.number) for job in lacking}
         seconds = dict.fromkeys(lacking, 0.0)
         hashes, images = [], 0
@@ -206,11 +219,14 @@ class Worker:
 
     def _job(self, i: int, number: int, listed: Sequence[Listed]) -> "_Job":
         plan, run = self._plans[i], self._runs[i]
-        folder = self._how.maps[i] if self._how.maps else None
+        folder = self._maps_of(i)
         if folder is None:
             return _Job(plan, run, listed, self._how, None)
         first = number * run.size
-        return _Job(plan, run, listed, self._how, join_maps(folder, plan.maps_about, first))
+        return _Job(plan, run, listed, self._how, join_maps(folder, maps_about(plan, run), first))
+
+    def _maps_of(self, job: int) -> Path | None:
+        return self._how.maps[job] if self._how.maps else None
 
     def _chunks(self, jobs: Sequence["_Job"], size: BatchSize) -> Iterator[Chunk]:
         return chunks(
@@ -259,8 +275,13 @@ class _Job:
         self._lines += lines
 
     def close(self, number: int) -> bytes:
-        """Write the part."""
-        return self._run.write(number, self._lines)
+        """Write the part, unless it is there: it holds, whatever came of looking once more."""
+        return b"" if self._run.holds(number) else self._run.write(number, self._lines)
+
+
+def maps_about(plan: Plan, run: ShardedRun) -> dict[str, Any]:
+    """What a store of the maps of a run says: its parts are numbered by the images of this run."""
+    return {**plan.maps_about, "run": run.store.url, "shard": run.size}
 
 
 def basis_of(classifier: Classifier, batch_size: Asked) -> dict[str, Any]:
