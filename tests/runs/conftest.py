@@ -1,9 +1,10 @@
-"""Ten small images, and a network for them."""
+"""Ten small images and a network for them; some more, and a slow network that says what it saw."""
 
 from pathlib import Path
 
 import pytest
 from noise import draw
+from slow_run import N_IMAGES, looked_at, prepare, start
 
 import gradbox
 from gradbox.models.load import load_classifier
@@ -21,3 +22,18 @@ def ten(tmp_path: Path) -> Path:
     for i in range(10):
         draw(folder / f"{i}.png", i)
     return folder
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("slow"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(folder: Path) -> Path:
+    """The run of one process over the images of `folder`."""
+    run = start(folder, folder / "one")
+    run.communicate()
+    assert run.returncode == 1  # 13.png is no image
+    assert sum(looked_at(folder).values()) == N_IMAGES - 1
+    return folder / "one"
