@@ -8,10 +8,10 @@ INSTALLED := .venv/.installed
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.venv: $(INSTALLED) ## install gradbox and all its tools (6.8 GB); every target does this first
+.venv: $(INSTALLED) ## install gradbox and all its tools (7.9 GB); every target does this first
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@echo "installing into .venv: about 6.8 GB, some minutes"
+	@echo "installing into .venv: about 7.9 GB, some minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt trackers
