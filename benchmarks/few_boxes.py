@@ -23,8 +23,9 @@ from gradbox.auto.search import Search
 from gradbox.boxes import BoxChoice, iou
 from gradbox.cli.console import track
 from gradbox.datasets import limit, load_dataset
-from gradbox.estimators.fitting import TrainingBatch, fit, targets_for
+from gradbox.estimators.fitting import fit, targets_for
 from gradbox.estimators.learned import Ridge
+from gradbox.estimators.rows import TrainingBatch
 from gradbox.foreground.last_layer import LastLayer
 from gradbox.foreground.spool import Spool
 from gradbox.localization import Sample

@@ -20,8 +20,9 @@ import numpy as np
 
 from gradbox.datasets import limit, load_dataset, split
 from gradbox.estimators import ESTIMATORS, BoxEstimator
-from gradbox.estimators.fitting import TrainingBatch, fit, targets_for
+from gradbox.estimators.fitting import fit, targets_for
 from gradbox.estimators.learned import Regressor
+from gradbox.estimators.rows import TrainingBatch
 from gradbox.estimators.untrained import ConstantBox
 from gradbox.images.batches import hash_source
 from gradbox.images.preprocessing import Preprocessing

@@ -25,8 +25,9 @@ from gradbox.boxes import Box
 from gradbox.cli.console import track
 from gradbox.datasets import limit, load_dataset
 from gradbox.errors import ImageError
-from gradbox.estimators.fitting import TrainingBatch, fit, targets_for
+from gradbox.estimators.fitting import fit, targets_for
 from gradbox.estimators.learned import Ridge
+from gradbox.estimators.rows import TrainingBatch
 from gradbox.localization import Found, Localization, Region, Sample
 from gradbox.models.classifier import Classifier
 from gradbox.models.load import load_classifier

@@ -29,9 +29,10 @@ from gradbox.results.finished import open_finished
 from gradbox.results.predictions import to_line
 from gradbox.results.sharded import open_sharded
 from gradbox.runs.comparison import compare
+from gradbox.runs.errands import Made, Step, Todo, Worker
 from gradbox.runs.execution import Running
 from gradbox.runs.exporting import export
-from gradbox.runs.shards import Made, Step, Task, Todo, Worker
+from gradbox.runs.shards import RunTask
 
 SHARD = 4096
 SIDE = 400
@@ -49,7 +50,9 @@ class Synthetic:
         """See `Engine`."""
         return self
 
-    def steps(self, todo: Sequence[Todo], here: Worker, task: Callable[[], Task]) -> Iterator[Step]:
+    def steps(
+        self, todo: Sequence[Todo], here: Worker, task: Callable[[], RunTask]
+    ) -> Iterator[Step]:
         """See `Engine`."""
         runs = [open_sharded(place) for place in task().places]
         for one in todo:

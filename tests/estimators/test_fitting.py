@@ -12,7 +12,7 @@ from gradbox.errors import UsageError
 from gradbox.estimators import fitting as regression
 from gradbox.estimators import least_squares
 from gradbox.estimators.features import pool_features
-from gradbox.estimators.fitting import TrainingBatch, fit, solver_for, targets_for
+from gradbox.estimators.fitting import fit, solver_for, targets_for
 from gradbox.estimators.learned import Regressor, Ridge, Sgd
 from gradbox.estimators.least_squares import (
     ConjugateGradients,
@@ -22,6 +22,7 @@ from gradbox.estimators.least_squares import (
     descend,
     largest_eigenvalue,
 )
+from gradbox.estimators.rows import TrainingBatch
 from gradbox.geometry import Frame
 
 SIZE = 8

@@ -9,6 +9,7 @@ import typer
 from gradbox.cli import model_options as mo
 from gradbox.cli import options as opt
 from gradbox.cli.console import out_console, say
+from gradbox.cli.engine_options import EngineOptions
 from gradbox.cli.grouped import grouped
 from gradbox.cli.method_options import ForegroundOptions
 
@@ -35,10 +36,21 @@ def fit(
             metavar="SPEC",
         ),
     ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows",
+            help="Keep what a ridge or sgd is fitted on in this folder, or s3://..., for another"
+            " fit. Otherwise it stands beside --out until the fit is done; a call that was stopped"
+            " goes on from there.",
+            metavar="DIR",
+        ),
+    ] = None,
     *,
     boxed: ForegroundOptions,
     data: opt.DataOptions,
     loading: mo.ModelOptions,
+    engine: EngineOptions,
     how: opt.RunOptions,
 ) -> None:
     """Learn from images that have boxes, ten or more.
@@ -52,7 +64,11 @@ def fit(
     from gradbox import pipeline
     from gradbox.auto.fitted import Fitted
 
-    class_from, part, running = data.checked_class_from(), data.part(), how.running()
+    class_from, part, running = (
+        data.checked_class_from(),
+        data.part(),
+        how.running(**engine.running()),
+    )
     method = boxed.with_foreground(method)
     opt.check_parts(method, box)
     found = pipeline.fit(
@@ -64,6 +80,7 @@ def fit(
         class_from=class_from,
         part=part,
         running=running,
+        rows=rows,
     )
     if isinstance(found, Fitted):
         _say_fitted(found, method, out)

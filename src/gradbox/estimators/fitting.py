@@ -1,13 +1,14 @@
 """Fitting the learned linear map: heat maps and boxes in, a `Regressor` out.
 
-Ebrahimpour & Noelle, equation A3. Pooled maps go to a temporary file first, so memory does not grow
-with their number (up to 64 bytes a row); the solver is chosen when their number is known.
+Ebrahimpour & Noelle, equation A3. Pooled maps go to files first, so memory does not grow with their
+number (up to 64 bytes a row); the solver is chosen when their number is known.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,8 +16,7 @@ from jaxtyping import Float
 from gradbox.boxes import BoxChoice, Boxes, area, choose, clip
 from gradbox.errors import UsageError
 from gradbox.estimators import ESTIMATORS
-from gradbox.estimators.estimator import Heatmaps, Regions
-from gradbox.estimators.features import Features, map_features
+from gradbox.estimators.features import Features
 from gradbox.estimators.learned import Origin, Regressor, Ridge, Sgd
 from gradbox.estimators.least_squares import (
     ConjugateGradients,
@@ -28,28 +28,16 @@ from gradbox.estimators.least_squares import (
     descend,
     largest_eigenvalue,
 )
+from gradbox.estimators.rows import PART, Rows, TrainingBatch, rows_of
 from gradbox.geometry import Frame
 from gradbox.specs import canonical
-
-
-class TrainingBatch(NamedTuple):
-    """Training rows: for each a map, what is to be learned of it, and its image.
-
-    `targets` are from `targets_for`, `hashes` the images' SHA-256 in hex; `frames` and `regions`
-    are needed where the features are those of regions.
-    """
-
-    heatmaps: Heatmaps
-    targets: Float[np.ndarray, "b 4"]
-    hashes: Sequence[str]
-    frames: Sequence[Frame] = ()
-    regions: Regions = ()
-
 
 LARGEST_GRAM = 10_000
 LARGEST_NORMAL = 56 * 56
 PENALTIES = np.logspace(-4, 4, 17)
 """What is tried, as multiples of the number of features (the mean squared norm of a row)."""
+_BATCHES = 64
+"""Batches whose features are in memory at a time."""
 
 
 def targets_for(boxes: Boxes, frame: Frame, which: BoxChoice) -> Float[np.ndarray, "k 4"]:
@@ -62,9 +50,38 @@ def targets_for(boxes: Boxes, frame: Frame, which: BoxChoice) -> Float[np.ndarra
     return visible[area(visible) > 0] / np.array([width, height, width, height])
 
 
-def fit(
+def fit(options: Ridge | Sgd, batches: Iterable[TrainingBatch], **made_with: Any) -> Regressor:
+    """Fit the linear map; `made_with` says what the maps are made with, see `fit_rows`.
+
+    Rows whose map is zero everywhere are left out. With `boxes=each` an image has several rows; its
+    rows lie in one fold.
+
+    Raises:
+        UsageError: `options` name a file, there are too few images, or gradient descent diverged.
+    """
+    features = to_fit(options)
+    with TemporaryDirectory(prefix="gradbox-") as folder:
+        paths = []
+        for number, group in enumerate(_grouped(batches)):
+            paths.append(Path(folder) / f"{number}.safetensors")
+            PART.save(paths[-1], *rows_of(group, features, options.grid))
+        return fit_rows(options, Rows.open(paths), **made_with)
+
+
+def to_fit(options: Ridge | Sgd) -> Features:
+    """The features that are to be fitted.
+
+    Raises:
+        UsageError: `options` name a file.
+    """
+    if options.features is None or options.file is not None:
+        raise UsageError(f"{options.file} is fitted already: leave the file out to fit another one")
+    return options.features
+
+
+def fit_rows(
     options: Ridge | Sgd,
-    batches: Iterable[TrainingBatch],
+    rows: Rows,
     *,
     method: str,
     model: str,
@@ -73,31 +90,18 @@ def fit(
     preprocessing: str | None = None,
     image_labels: bool = False,
 ) -> Regressor:
-    """Fit the linear map; what the maps are made with is kept in its `Origin`.
-
-    Rows whose map is zero everywhere are left out. With `boxes=each` an image has several rows; its
-    rows lie in one fold.
-
-    Raises:
-        UsageError: `options` name a file, there are too few images, or gradient descent diverged.
-    """
-    if options.features is None or options.file is not None:
-        raise UsageError(f"{options.file} is fitted already: leave the file out to fit another one")
+    """Fit the linear map to rows whose features are those of `options`; see `fit`."""
     least = 2 * options.folds if isinstance(options, Ridge) else 2
-    with TemporaryDirectory(prefix="gradbox-") as folder:
-        path = Path(folder) / "features.f32"
-        targets, images, n_blank = _spool(batches, options.features, options.grid, path)
-        order = {image: number for number, image in enumerate(dict.fromkeys(images))}
-        if len(order) < least:
-            raise UsageError(
-                f"{len(order)} images with a box and a map ({n_blank} maps were zero everywhere) "
-                f"are too few to fit on: give at least {least}"
-            )
-        features = np.memmap(path, dtype=np.float32, mode="r").reshape(len(targets), -1)
-        folds = options.folds if isinstance(options, Ridge) else 1
-        fold = np.array([order[image] % folds for image in images])
-        problem = Problem.standardize(features, targets, fold)
-        weights, penalty = _solve(options, problem)
+    order = {image: number for number, image in enumerate(dict.fromkeys(rows.images))}
+    if len(order) < least:
+        raise UsageError(
+            f"{len(order)} images with a box and a map ({rows.n_blank} maps were zero everywhere) "
+            f"are too few to fit on: give at least {least}"
+        )
+    folds = options.folds if isinstance(options, Ridge) else 1
+    fold = np.array([order[image] % folds for image in rows.images])
+    problem = Problem.standardize(rows.features, rows.targets, fold)
+    weights, penalty = _solve(options, problem)
     origin = Origin(
         kind=canonical(options, ESTIMATORS),
         method=method,
@@ -107,18 +111,18 @@ def fit(
         preprocessing=preprocessing,
         image_labels=image_labels,
         n_images=len(order),
-        n_boxes=len(targets),
-        n_blank=n_blank,
+        n_boxes=len(rows.targets),
+        n_blank=rows.n_blank,
         penalty=penalty,
     )
     return Regressor(
         weights=weights.T,
-        bias=targets.mean(axis=0),
+        bias=rows.targets.mean(axis=0),
         mean=problem.mean,
         scale=problem.scale,
-        features=options.features,
+        features=to_fit(options),
         origin=origin,
-        image_hashes=frozenset(order),
+        image_hashes=frozenset(image.hex() for image in order),
     )
 
 
@@ -150,19 +154,9 @@ def _solve(options: Ridge | Sgd, problem: Problem) -> tuple[Weights, float | Non
     return solver.weights(penalty), penalty
 
 
-def _spool(
-    batches: Iterable[TrainingBatch], features: Features, grid: int | None, path: Path
-) -> tuple[Float[np.ndarray, "n 4"], list[str], int]:
-    """Features to a file of float32 rows; returns targets, images and the number of blank maps."""
-    targets: list[Float[np.ndarray, "b 4"]] = [np.zeros((0, 4))]
-    images: list[str] = []
-    n_blank = 0
-    with path.open("wb") as stream:
-        for heatmaps, corners, hashes, frames, regions in batches:
-            kept = np.flatnonzero(heatmaps.any(axis=(1, 2)))
-            n_blank += len(heatmaps) - len(kept)
-            seen = map_features(heatmaps, frames, regions, features, grid)
-            stream.write(seen[kept].tobytes())
-            targets.append(corners[kept])
-            images += [hashes[int(row)] for row in kept]
-    return np.concatenate(targets), images, n_blank
+def _grouped(batches: Iterable[TrainingBatch]) -> Iterator[Sequence[TrainingBatch]]:
+    """Batches by so many that a part fits in memory, at least one group."""
+    rest = iter(batches)
+    yield [*islice(rest, _BATCHES)]
+    while group := [*islice(rest, _BATCHES)]:
+        yield group

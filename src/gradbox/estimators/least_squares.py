@@ -6,15 +6,16 @@ scikit-learn's `Ridge(alpha=penalty)`. No more than `BLOCK` feature values are i
 besides the matrices named at each solver.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 
 from gradbox.errors import UsageError
+from gradbox.estimators.rows import Matrix
 
 BLOCK = 2**23
 """Feature values (float64) in memory at a time: 64 MiB."""
@@ -29,7 +30,7 @@ class Problem:
     `mean` and `scale` standardize the features; `scale` is 1 for a constant feature.
     """
 
-    features: Float32[np.ndarray, "n m"]
+    features: Matrix
     targets: Float[np.ndarray, "n 4"]
     fold: Int[np.ndarray, "n"]
     mean: Float[np.ndarray, "m"]
@@ -38,7 +39,7 @@ class Problem:
     @classmethod
     def standardize(
         cls,
-        features: Float32[np.ndarray, "n m"],
+        features: Matrix,
         targets: Float[np.ndarray, "n 4"],
         fold: Int[np.ndarray, "n"],
     ) -> "Problem":
@@ -81,14 +82,26 @@ class Problem:
 
     def normal(self, weights: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m k"]:
         """Z'Z W, in one pass over the rows."""
-        out = np.zeros_like(weights)
-        for _, block in self.row_blocks():
-            out += block.T @ (block @ weights)
-        return out
+        scaled = weights / self.scale[:, None]
+        shift = self.mean @ scaled
+        return self._transposed(lambda _, raw: raw @ scaled - shift)
 
     def transposed(self, values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "m k"]:
-        """Z'V, in one pass over the columns."""
-        return np.concatenate([block.T @ values for _, block in self.column_blocks()])
+        """Z'V, in one pass over the rows."""
+        return self._transposed(lambda part, _: values[part])
+
+    def _transposed(
+        self, of: Callable[[slice, Float[np.ndarray, "r m"]], Float[np.ndarray, "r k"]]
+    ) -> Float[np.ndarray, "m k"]:
+        """Z'V, with V as `of` gives it for a block of raw features; no block is standardized."""
+        product: Any = 0.0
+        total: Any = 0.0
+        for part in _slices(len(self), self.width):
+            raw = self.features[part].astype(np.float64)
+            values = of(part, raw)
+            product = product + raw.T @ values
+            total = total + values.sum(axis=0)
+        return (product - np.outer(self.mean, total)) / self.scale[:, None]
 
     def sample(self, count: int) -> "Problem":
         """At most `count` rows, evenly spaced, in memory; standardized like the whole."""

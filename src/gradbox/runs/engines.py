@@ -15,7 +15,7 @@ import torch
 from gradbox.errors import UsageError
 from gradbox.images.batches import cores
 from gradbox.models.classifier import Classifier
-from gradbox.runs.shards import Made, Step, Task, Todo, Worker
+from gradbox.runs.errands import Elsewhere, Step, Task, Todo, Worker
 
 SMALL = 5_000_000
 """Parameters up to which a network is small: several processes are faster than its threads."""
@@ -124,19 +124,15 @@ def _as_done(pool: ProcessPoolExecutor, todo: Sequence[Todo]) -> Iterator[Step]:
         ) from error
 
 
-_worker: Worker | None = None
-_refused = ""
+_worker: Elsewhere | None = None
 
 
 def _begin(task: Task) -> None:
-    global _worker, _refused  # one worker a process
+    global _worker  # one a process
     Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the call to speak of
     torch.set_num_interop_threads(1)
-    try:
-        _worker = Worker.of(task)
-    except (OSError, UsageError) as error:
-        _refused = str(error)
+    _worker = Elsewhere(task)
 
 
 def _end_with_parent() -> None:
@@ -148,14 +144,5 @@ def _end_with_parent() -> None:
 
 
 def _make(todo: Todo) -> Step:
-    if _worker is None:
-        return Step(0, Made(number=todo.number, error=_refused))
-    return make(_worker, todo)
-
-
-def make(worker: Worker, todo: Todo) -> Step:
-    """A shard, or in one line why it could not be made here."""
-    try:
-        return worker.make(todo)
-    except (OSError, UsageError) as error:
-        return Step(0, Made(number=todo.number, error=str(error)))
+    assert _worker is not None
+    return _worker.make(todo)

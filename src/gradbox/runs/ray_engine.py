@@ -13,8 +13,7 @@ from typing import Any
 
 from gradbox.errors import GradboxWarning, UsageError
 from gradbox.models.classifier import Classifier
-from gradbox.runs.engines import make
-from gradbox.runs.shards import Made, Step, Task, Todo, Worker
+from gradbox.runs.errands import Elsewhere, Made, Step, Task, Todo, Worker
 
 _LISTENS = (
     "Ray listens on all interfaces of this machine, and asks the clouds' metadata addresses "
@@ -115,8 +114,8 @@ class Ray:
 
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         DataContext.get_current().enable_progress_bars = False
-        on_gpu = task.basis["device"] == "cuda"
-        _warn_of_small_machines(task.basis["threads"])
+        on_gpu = task.setup.basis["device"] == "cuda"
+        _warn_of_small_machines(task.setup.basis["threads"])
         rows = [{"shard": one.number, "jobs": list(one.jobs)} for one in todo]
         made = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _RayWorker,
@@ -125,7 +124,7 @@ class Ray:
             compute=ActorPoolStrategy(
                 min_size=1, max_size=min(self.workers or len(rows), len(rows))
             ),
-            num_cpus=task.basis["threads"],
+            num_cpus=task.setup.basis["threads"],
             num_gpus=1 if on_gpu else 0,
         )
         try:
@@ -168,24 +167,16 @@ def _silent() -> Iterator[None]:
 
 
 class _RayWorker:
-    """An actor; nothing that is wrong with a shard, or with the machine, is an exception of it."""
+    """An actor, which takes shards as rows of a table."""
 
     def __init__(self, task: Task) -> None:
-        self._worker: Worker | None = None
-        self._refused = ""
-        try:
-            self._worker = Worker.of(task)
-        except (OSError, UsageError) as error:
-            self._refused = str(error)
+        self._worker = Elsewhere(task)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        todo = Todo(int(batch["shard"][0]), tuple(int(job) for job in batch["jobs"][0]))
-        if self._worker is None:
-            step = Step(0, Made(number=todo.number, error=self._refused))
-        else:
-            step = make(self._worker, todo)
-        assert step.made is not None
-        fields = asdict(step.made)
+        jobs = tuple(int(job) for job in batch["jobs"][0])
+        made = self._worker.make(Todo(int(batch["shard"][0]), jobs)).made
+        assert made is not None
+        fields = asdict(made)
         seconds = [fields.pop("seconds")]
         return {"seconds": seconds, **{name: [value] for name, value in fields.items()}}
 

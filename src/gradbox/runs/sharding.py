@@ -2,18 +2,21 @@
 
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from gradbox.errors import GradboxWarning, UsageError
-from gradbox.functions import loaded_files
 from gradbox.progress import Track
 from gradbox.results.sharded import ShardedRun
 from gradbox.runs.engines import Engine
+from gradbox.runs.errands import Made, Setup, Step, Task, Todo, Worker, basis_of, differences
 from gradbox.runs.plan import Plan
-from gradbox.runs.shards import How, Recipe, Task, Todo, Worker, basis_of, differences
+from gradbox.runs.shards import How, Recipe, RunTask, RunWorker
+
+_HOPELESS = 3
+"""Shards that could not be made, where none could, after which a call ends."""
 
 
 def run_shards(
@@ -38,57 +41,79 @@ def run_shards(
     for plan, run in zip(plans, runs, strict=True):
         run.samples = plan.samples if isinstance(plan.samples, Sequence) else ()
         run.check(plan.samples, plan.labels_of, verify=verify, retry=retry)
-    here = Worker(plans, runs, how)
+    here = RunWorker(plans, runs, how)
     todo = _todo(here, runs)
     seconds: list[dict[str, float]] = [{"method": 0.0, "images": 0} for _ in runs]
     if not todo:
         return seconds
     classifier = plans[0].classifier
     engine = engine.sized(classifier, len(todo))
-    begun_with = runs[0].facts.get("basis", {}).get("threads")
-    threads = engine.threads or begun_with or engine.usual_threads
-    if threads is not None:
-        torch.set_num_threads(threads)
+    set_threads(engine, begun_with=runs[0].facts.get("basis", {}).get("threads"))
     basis = basis_of(classifier, how.batch_size)
     for run in runs:
         _begin(run, basis)
 
-    def task() -> Task:
-        return Task(
-            classifier=_loading(plans[0]),
-            preprocessing=classifier.preprocessing,
-            files=loaded_files(),
-            recipes=_packed([Recipe.of(plan) for plan in plans]),
+    def task() -> RunTask:
+        _check_sendable(plans)
+        return RunTask(
+            setup=Setup.of(classifier, basis),
+            recipes=packed([Recipe.of(plan) for plan in plans]),
             places=[run.store.url for run in runs],
             dataset=dataset,
-            basis=basis,
             how=how,
         )
 
     count = sum(runs[one.jobs[0]].listing.count(one.number) for one in todo)
-    errors: dict[int, str] = {}
-    steps = engine.steps(todo, here, task)
-    for step in track(steps, count, "localizing"):
-        if step.made is None:
-            continue
-        if step.made.error is not None:
-            errors[step.made.number] = step.made.error
-        if step.made.halved:
+    for made in made_by(engine, todo, here, task, lambda steps: track(steps, count, "localizing")):
+        if made.halved:
             for run in runs:
                 _mix(run, ["out of memory: some batches were halved"])
-        for i, took in step.made.seconds.items():
+        for i, took in made.seconds.items():
             seconds[i]["method"] += took
-            seconds[i]["images"] += step.made.images
-    if errors:
-        number = min(errors)
-        raise UsageError(
-            f"{len(errors)} of {len(todo)} shards could not be made, {number} since "
-            f"{errors[number]}; what was made is kept, and the same call makes the rest"
-        )
+            seconds[i]["images"] += made.images
     return seconds
 
 
-def _todo(here: Worker, runs: Sequence[ShardedRun]) -> list[Todo]:
+def set_threads(engine: Engine, *, begun_with: int | None = None) -> None:
+    """Take the threads that somebody said, that the run was begun with, or that are usual."""
+    threads = engine.threads or begun_with or engine.usual_threads
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def made_by(
+    engine: Engine,
+    todo: Sequence[Todo],
+    here: Worker,
+    task: Callable[[], Task],
+    tracked: Callable[[Iterator[Step]], Iterable[Step]],
+) -> Iterator[Made]:
+    """The shards that an engine makes, as they come.
+
+    Raises:
+        UsageError: at the end, some shard could not be made, or, soon, none can.
+    """
+    errors: dict[int, str] = {}
+    count = 0
+    for step in tracked(engine.steps(todo, here, task)):
+        if step.made is None:
+            continue
+        if step.made.error is None:
+            count += 1
+            yield step.made
+            continue
+        errors[step.made.number] = step.made.error
+        if not count and len(errors) == _HOPELESS:
+            break
+    if errors:
+        number = min(errors)
+        raise UsageError(
+            f"{len(todo) - count} of {len(todo)} shards could not be made, {number} since "
+            f"{errors[number]}; what was made is kept, and the same call makes the rest"
+        )
+
+
+def _todo(here: RunWorker, runs: Sequence[ShardedRun]) -> list[Todo]:
     """The shards that are lacking, each with the runs that lack it."""
     found = []
     for number in range(max(run.listing.pieces for run in runs)):
@@ -131,25 +156,24 @@ def _unsure(basis: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _loading(plan: Plan) -> dict[str, Any]:
-    """How a worker elsewhere loads the classifier."""
-    given = plan.classifier.loading
-    if given is None:
-        raise UsageError(
-            f"{plan.classifier.name} was made in Python, and a process elsewhere builds it from "
-            "its text: take it from load_classifier, or stay in this process"
-        )
-    if not plan.method.is_comparable:
-        raise UsageError(
-            f"{plan.method.text} is an object that a process elsewhere cannot build: give a "
-            "dataclass, or stay in this process"
-        )
-    return dict(given)
+def _check_sendable(plans: Sequence[Plan]) -> None:
+    """Refuse a method that a process elsewhere cannot build."""
+    for plan in plans:
+        if not plan.method.is_comparable:
+            raise UsageError(
+                f"{plan.method.text} is an object that a process elsewhere cannot build: give a "
+                "dataclass, or stay in this process"
+            )
 
 
-def _packed(recipes: Sequence[Recipe]) -> bytes:
+def packed(value: Any) -> bytes:
+    """What a worker elsewhere is told, pickled.
+
+    Raises:
+        UsageError: a value of the user's that cannot be.
+    """
     try:
-        return pickle.dumps(recipes)
+        return pickle.dumps(value)
     except Exception as error:  # of any kind, of whatever a value of the user's holds
         raise UsageError(
             f"the method cannot be sent to another process ({error}): stay in this process"

@@ -1,34 +1,24 @@
-"""The shards of runs: what a worker needs to make them, and how it makes one.
-
-A worker makes whole shards. It may be this process, one of several, or one on another machine: it
-builds the classifier from its text and refuses to work where the numbers could differ.
-"""
+"""The shards of runs: what a worker needs to make them, and how it makes one."""
 
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gradbox.datasets import load_dataset
-from gradbox.errors import UsageError
 from gradbox.files import hash_bytes
-from gradbox.functions import load_file
-from gradbox.images.preprocessing import Preprocessing
 from gradbox.localization import Selection
 from gradbox.methods import ready
 from gradbox.models.classifier import Classifier
-from gradbox.models.load import load_classifier
 from gradbox.reports.drawing import picture_file
-from gradbox.results.facts import versions
 from gradbox.results.heatmaps import MapStore, has_maps_from, join_maps
 from gradbox.results.inputs import Input
 from gradbox.results.listing import Listed
 from gradbox.results.sharded import ShardedRun, open_sharded
 from gradbox.runs.batch_size import Asked, BatchSize
+from gradbox.runs.errands import Made, Setup, Step, Todo
 from gradbox.runs.plan import Chunk, Plan, chunks
 from gradbox.runs.writing import PICTURES, Writer
 
@@ -87,84 +77,34 @@ class How:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a worker elsewhere needs: texts and values, never a module.
+class RunTask:
+    """See `Task`: `recipes` are pickled `Recipe`s, `places` are where the runs are.
 
-    `files` are those of the user's that are loaded before `recipes`, pickled `Recipe`s, can be
-    read; `places` are where the runs are, `dataset` the text of the data set of images that are no
-    files; `basis` is what `basis_of` gave for the call.
+    `dataset` is the text of the data set of images that are no files.
     """
 
-    classifier: Mapping[str, Any]
-    preprocessing: Preprocessing
-    files: Sequence[str]
+    setup: Setup
     recipes: bytes
     places: Sequence[str]
     dataset: str | None
-    basis: Mapping[str, Any]
     how: How
 
-
-@dataclass(frozen=True)
-class Todo:
-    """One shard, and the jobs that lack it."""
-
-    number: int
-    jobs: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """What came of one shard: the seconds of each job's method, its images, the hash of its parts.
-
-    `halved` says that there was no memory for some batch as it was, `error` in one line why
-    nothing came of it.
-    """
-
-    number: int
-    seconds: Mapping[int, float] = field(default_factory=dict)
-    images: int = 0
-    sha256: str | None = None
-    halved: bool = False
-    error: str | None = None
+    def worker(self) -> "RunWorker":
+        """See `Task`."""
+        classifier = self.setup.load()
+        recipes = pickle.loads(self.recipes)  # noqa: S301  # of the call that began this process
+        samples = load_dataset(self.dataset).samples if self.dataset else ()
+        runs = [open_sharded(place, samples) for place in self.places]
+        return RunWorker([recipe.plan(classifier) for recipe in recipes], runs, self.how)
 
 
-@dataclass(frozen=True)
-class Step:
-    """So many images further, and the shard that is made with them, if one is."""
-
-    images: int
-    made: Made | None = None
-
-    def __len__(self) -> int:
-        return self.images
-
-
-class Worker:
+class RunWorker:
     """Makes shards of several runs over the same images."""
 
     def __init__(self, plans: Sequence[Plan], runs: Sequence[ShardedRun], how: How) -> None:
         self._plans = plans
         self._runs = runs
         self._how = how
-
-    @classmethod
-    def of(cls, task: Task) -> "Worker":
-        """A worker in a process of its own, or on another machine.
-
-        Raises:
-            UsageError: it has other weights, versions or threads than the call was begun with.
-        """
-        torch.set_num_threads(task.basis["threads"])
-        for file in task.files:
-            load_file(Path(file))
-        recipes = pickle.loads(task.recipes)  # noqa: S301  # of the call that began this process
-        loaded = load_classifier(**task.classifier)
-        classifier = replace(loaded, preprocessing=task.preprocessing)
-        check_basis(task.basis, basis_of(classifier, task.how.batch_size))
-        samples = load_dataset(task.dataset).samples if task.dataset else ()
-        runs = [open_sharded(place, samples) for place in task.places]
-        return cls([recipe.plan(classifier) for recipe in recipes], runs, task.how)
 
     def lacks(self, job: int, number: int) -> bool:
         """Whether a run lacks a shard, or the maps or pictures that are asked for of it."""
@@ -178,13 +118,8 @@ class Worker:
         names = [line["image"] for line in run.lines(number) if "error" not in line]
         return not all(picture_file(run.path / PICTURES, name).exists() for name in names)
 
-    def make(self, todo: Todo) -> Step:
-        """Make one shard; what is there already is left as it is."""
-        steps = list(self.steps(todo))
-        return Step(sum(map(len, steps)), steps[-1].made)
-
     def steps(self, todo: Todo) -> Iterator[Step]:
-        """Make one shard batch by batch; the last step says what was made.
+        """See `Worker`; what is there already is left as it is.
 
         Jobs whose shard has other images, as theirs grew in another order, come one by one.
         """
@@ -282,39 +217,3 @@ class _Job:
 def maps_about(plan: Plan, run: ShardedRun) -> dict[str, Any]:
     """What a store of the maps of a run says: its parts are numbered by the images of this run."""
     return {**plan.maps_about, "run": run.store.url, "shard": run.size}
-
-
-def basis_of(classifier: Classifier, batch_size: Asked) -> dict[str, Any]:
-    """What the last digit of a number rests on: equal ones give equal bytes."""
-    return {
-        "versions": versions(),
-        "weights_hash": classifier.weights_hash,
-        "device": classifier.device.type,
-        "dtype": str(classifier.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "batch_size": batch_size,
-    }
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two of them, each as `threads 1, then 2`."""
-    flat = [{**one, **one["versions"]} for one in (before, now)]
-    names = [name for name in {**flat[0], **flat[1]} if name != "versions"]
-    return [
-        f"{name} {flat[0].get(name)}, then {flat[1].get(name)}"
-        for name in names
-        if flat[0].get(name) != flat[1].get(name)
-    ]
-
-
-def check_basis(said: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Refuse to work where numbers could differ from those of the call.
-
-    Raises:
-        UsageError: what differs.
-    """
-    if changed := differences(said, here):
-        raise UsageError(
-            f"this worker would give other numbers than run.json promises: {'; '.join(changed)}: "
-            "install the same versions and weights on every machine"
-        )
