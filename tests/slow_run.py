@@ -11,6 +11,8 @@ from noise import draw
 N_IMAGES, SHARD, BATCH = 30, 4, 2
 NET = '''
 import os
+import resource
+import signal
 import time
 
 from torch import nn
@@ -26,6 +28,10 @@ class Slow(nn.Module):
 
     def forward(self, x):
         here = os.path.dirname(__file__)
+        if os.path.exists(os.path.join(here, "full")):  # for the first process that looks
+            os.remove(os.path.join(here, "full"))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         with open(os.path.join(here, "log"), "a") as log:
             log.write(f"{os.getpid()} {len(x)}\\n")
         time.sleep(0.1)
@@ -41,6 +47,7 @@ def slow():
 CARD = """
 [model]
 architecture = "net.py:slow"
+classes = ["a", "b", "c"]
 
 [input]
 size = [16, 16]
@@ -48,25 +55,40 @@ size = [16, 16]
 
 
 def prepare(folder: Path) -> Path:
-    """Photographs, of which one is none, and the network; gives the folder back."""
-    (folder / "photos").mkdir()
+    """Photographs with boxes, of which one is none, and the network; gives the folder back."""
+    (folder / "images").mkdir()
+    rows = ["image,width,height,class,xmin,ymin,xmax,ymax"]
     for i in range(N_IMAGES):
-        draw(folder / "photos" / f"{i:02}.png", i)
-    (folder / "photos" / "13.png").write_bytes(b"no image")
+        draw(folder / "images" / f"{i:02}.png", i)
+        rows.append(f"{i:02}.png,30,20,a,{i % 9},{i % 7},{12 + i % 9},{12 + i % 7}")
+    (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    (folder / "images" / "13.png").write_bytes(b"no image")
     (folder / "net.py").write_text(NET)
     (folder / "card.toml").write_text(CARD)
     return folder
 
 
-def start(folder: Path, out: Path, *words: str) -> subprocess.Popen[str]:
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "locate": ("locate", "{folder}/images", "--method", "sensitivity", "--quiet"),
+    "evaluate": ("evaluate", "csv:{folder}", "--method", "sensitivity", "--quiet"),
+    "compare": (
+        *("compare", "csv:{folder}", "--quiet"),
+        *("--run", "sensitivity | mass", "--run", "sensitivity(reduce=max) | threshold(0.3)"),
+    ),
+    "fit": ("fit", "csv:{folder}", "--method", "sensitivity", "--box", "ridge(grid=3, folds=2)"),
+}
+
+
+def start(folder: Path, out: Path, *words: str, command: str = "locate") -> subprocess.Popen[str]:
     (folder / "log").unlink(missing_ok=True)
-    command = [
-        *(sys.executable, "-m", "gradbox.cli", "locate", str(folder / "photos"), "--quiet"),
-        *("--model", str(folder / "card.toml"), "--method", "sensitivity", "--device", "cpu"),
+    asked = [
+        *(sys.executable, "-m", "gradbox.cli"),
+        *(word.format(folder=folder) for word in COMMANDS[command]),
+        *("--model", str(folder / "card.toml"), "--device", "cpu"),
         *("--shard", str(SHARD), "--batch-size", str(BATCH), "--threads", "1"),
         *("--out", str(out), *words),
     ]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(asked, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def parts(out: Path) -> dict[str, bytes]:

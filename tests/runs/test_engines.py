@@ -4,11 +4,14 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from slow_run import N_IMAGES, SHARD, looked_at, parts, start, wait_until
+
+from gradbox.runs.errands import Step, Todo
 
 
 def is_alive(process: int) -> bool:
@@ -67,6 +70,30 @@ def test_the_workers_of_a_call_end_with_it(
     assert first + sum(looked_at(folder).values()) <= N_IMAGES - 1 + 2 * SHARD
 
 
+@pytest.mark.slow
+def test_a_worker_whose_disk_is_full_leaves_the_shards_to_the_others(
+    folder: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """The limit on the size of a file, of one process alone, stands for the disk."""
+    out = tmp_path / "out"
+    run = start(folder, out, "--processes", "2")
+    wait_until(lambda: len(parts(out)) >= 1)
+    (folder / "full").touch()
+    _, said = run.communicate()
+    assert run.returncode == 2
+    (line,) = said.splitlines()
+    assert "shards could not be made" in line
+    assert "File too large" in line
+    made = parts(out)
+    assert len(parts(undisturbed)) - len(made) <= 2  # it waits after each
+    assert list((out / "shards").glob(".*")) == []
+    again = start(folder, out)
+    again.communicate()
+    assert again.returncode == 1
+    assert parts(out) == parts(undisturbed)
+    assert sum(looked_at(folder).values()) <= 2 * SHARD  # what was made is not made again
+
+
 def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
     pytest.importorskip("ray")
     from gradbox.errors import UsageError
@@ -78,14 +105,20 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
         for given in (address, f"ray://{address}"):
             started = time.monotonic()
             with pytest.raises(UsageError, match=f"no Ray cluster at {given}: .*refused"):
-                list(Ray(address=given).steps([], unused, unused))
+                list(Ray(address=given).steps([], Unused(), Unused().task))
             assert time.monotonic() - started < 10
     with pytest.raises(UsageError, match=r"no Ray cluster at nowhere\.invalid:6379"):
-        list(Ray(address="nowhere.invalid:6379").steps([], unused, unused))
+        list(Ray(address="nowhere.invalid:6379").steps([], Unused(), Unused().task))
     for wrong in ("host", "host:port", "ray://host", ":6379"):
         with pytest.raises(UsageError, match="write HOST:PORT or ray://HOST:PORT"):
             Ray(address=wrong)
 
 
-def unused() -> NoReturn:
-    raise AssertionError("there is no cluster to work on")
+class Unused:
+    """There is no cluster to work on."""
+
+    def steps(self, todo: Todo) -> Iterator[Step]:
+        raise AssertionError
+
+    def task(self) -> NoReturn:
+        raise AssertionError

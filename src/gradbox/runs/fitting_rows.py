@@ -58,7 +58,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class RowsHow:
-    """How parts are made, `size` images each, in `place`; `batch_size` shows in last digits alone."""
+    """How parts of `size` images are made, in `place`; `batch_size` shows in last digits alone."""
 
     place: str
     size: int
