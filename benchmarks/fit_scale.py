@@ -1,11 +1,12 @@
 """What the linear map costs at the paper's scale, N = 225,687 maps of 224 x 224: docs/scale.md.
 
-    python benchmarks/fit_scale.py --counts 1000 2000 4000 8000
+    python benchmarks/fit_scale.py
 
 Maps are synthetic: noise that is brighter around a box. Up to 56 x 56 cells the fit is run with all
-N rows. At 224 x 224 the rows take 45 GB, so it is run with the numbers of `--counts`, and the time
-for N follows from the fit's own formula: seconds = N m (start + step * steps), with m features and
-both rates from the largest count. One thread; the rows come from the page cache.
+N rows. At 224 x 224 the rows take 45 GB, and what they cost follows from the fit's own formula,
+seconds = N m (start + step (steps + 1)) with m features: both rates are those of `--rows` rows of
+224 x 224, and the steps come from smaller maps with as many rows for each feature as the paper has.
+One thread; the rows come from the page cache.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from gradbox.estimators.least_squares import ConjugateGradients, Problem
 from gradbox.estimators.rows import PART, Rows, TrainingBatch, rows_of
 
 PAPER = 225_687
+SIDE = 224
 FOLDS = 5
 HELD_OUT = 200
 
@@ -101,49 +103,46 @@ def exact(side: int) -> None:
         )
 
 
-def by_passes(side: int, counts: list[int]) -> None:
-    """The fit by conjugate gradients with fewer rows, and what that makes for all."""
+def by_passes(side: int, count: int) -> None:
+    """The fit by conjugate gradients, and what as many steps take with all rows of 224 x 224."""
     with TemporaryDirectory() as folder:
-        rows = written(Path(folder), max(counts), side)
-        for count in counts:
-            features = rows.features if count == max(counts) else rows.features[:count]
-            used = process_time()
-            problem = Counted.standardize(features, rows.targets[:count], np.arange(count) % FOLDS)
-            solver = ConjugateGradients(problem)
-            start = process_time() - used
-            penalties = (float(p) for p in PENALTIES * problem.width)
-            penalty = min(penalties, key=solver.held_out_error)
-            chosen = process_time() - used - start
-            Counted.steps = 0
-            used = process_time()
-            weights = solver.weights(penalty)
-            took = process_time() - used
-            values = count * problem.width
-            step = took / (Counted.steps + 1)  # the first residual is a pass, too
-            each = start / values, step / values
-            whole = PAPER * problem.width * (each[0] + each[1] * (Counted.steps + 1))
-            print(
-                f"| {side} x {side} | {count:,} | ConjugateGradients | "
-                f"{penalty / problem.width:.2g} m | {Counted.steps} | "
-                f"{start + chosen + took:,.0f} | | {on_others(problem, weights, side):.3f} |\n"
-                f"  start {each[0] * 1e9:.1f}, step {each[1] * 1e9:.1f} ns a value, penalty "
-                f"{chosen:.0f} s; {PAPER:,} rows with as many steps {whole / 3600:.2f} hours",
-                flush=True,
-            )
+        rows = written(Path(folder), count, side)
+        used = process_time()
+        problem = Counted.standardize(rows.features, rows.targets, np.arange(count) % FOLDS)
+        start = process_time() - used
+        solver = ConjugateGradients(problem)
+        penalty = min((float(p) for p in PENALTIES * problem.width), key=solver.held_out_error)
+        Counted.steps = 0
+        used = process_time()
+        weights = solver.weights(penalty)
+        step = (process_time() - used) / (Counted.steps + 1)  # the first residual is a pass, too
+        each = [1e9 * seconds / (count * problem.width) for seconds in (start, step)]
+        whole = PAPER * SIDE**2 * (each[0] + each[1] * (Counted.steps + 1)) / 1e9
+        print(
+            f"| {side} x {side} | {count:,} | ConjugateGradients | {penalty / problem.width:.2g} m "
+            f"| {Counted.steps} | {start + step * (Counted.steps + 1):,.0f} | | "
+            f"{on_others(problem, weights, side):.3f} |\n"
+            f"  start {each[0]:.1f}, step {each[1]:.1f} ns a value; with as many steps {PAPER:,} "
+            f"rows of {SIDE} x {SIDE} take {whole / 3600:.1f} hours",
+            flush=True,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 2000, 4000, 8000])
-    parser.add_argument("--grids", type=int, nargs="*", default=[14, 28, 56])
+    parser.add_argument("--exact", type=int, nargs="*", default=[14, 28, 56])
+    parser.add_argument("--smaller", type=int, nargs="*", default=[28, 56, 112])
+    parser.add_argument("--rows", type=int, default=8000)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     print("| Cells | Rows | Solver | Penalty | Steps | s of the processor | s | IoU of others |")
     print("|---|---|---|---|---|---|---|---|")
-    for side in asked.grids:
+    for side in asked.exact:
         exact(side)
-    if asked.counts:
-        by_passes(224, asked.counts)
+    for side in asked.smaller:
+        by_passes(side, PAPER * side**2 // SIDE**2)
+    if asked.rows:
+        by_passes(SIDE, asked.rows)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from slow_run import N_IMAGES, SHARD, looked_at, parts, start, wait_until
 
-from gradbox.runs.errands import Step, Todo
+from gradbox.errors import UsageError
+from gradbox.runs.engines import Local
+from gradbox.runs.errands import Made, Step, Todo
+from gradbox.runs.sharding import made_by
 
 
 def is_alive(process: int) -> bool:
@@ -96,7 +99,6 @@ def test_a_worker_whose_disk_is_full_leaves_the_shards_to_the_others(
 
 def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
     pytest.importorskip("ray")
-    from gradbox.errors import UsageError
     from gradbox.runs.ray_engine import Ray
 
     with socket.socket() as taken:
@@ -112,6 +114,28 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
     for wrong in ("host", "host:port", "ray://host", ":6379"):
         with pytest.raises(UsageError, match="write HOST:PORT or ray://HOST:PORT"):
             Ray(address=wrong)
+
+
+@pytest.mark.parametrize(
+    ("made_at", "asked"), [((), 3), ((0,), 11), ((0, 5, 12), 20)], ids=["none", "one", "some"]
+)
+def test_a_call_ends_soon_where_no_shard_can_be_made(made_at: tuple[int, ...], asked: int) -> None:
+    """After three where none was made, else after ten in a row: here there are twenty."""
+    seen = []
+
+    class Failing(Local):
+        def steps(self, todo: Any, here: Any, task: Any) -> Iterator[Step]:
+            for one in todo:
+                seen.append(one.number)
+                error = None if one.number in made_at else "no room"
+                yield Step(0, Made(number=one.number, error=error))
+
+    made: list[Made] = []
+    lacking = 20 - len(made_at)
+    with pytest.raises(UsageError, match=rf"{lacking} of 20 shards could not be made.*no room"):
+        made.extend(made_by(Failing(), [Todo(i) for i in range(20)], Unused(), Unused().task, iter))
+    assert len(seen) == asked
+    assert [one.number for one in made] == list(made_at)
 
 
 class Unused:

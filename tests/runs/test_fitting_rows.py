@@ -46,7 +46,7 @@ def fit(
     dataset: Dataset,
     network: gradbox.Classifier,
     out: Path,
-    rows: Path | None = None,
+    rows: str | Path | None = None,
     **how: Any,
 ) -> Regressor:
     call = {**CALL, **{name: how.pop(name) for name in ("box", "method") if name in how}}
@@ -129,6 +129,19 @@ def test_rows_that_are_kept_are_for_another_fit(
     mapped.clear()
     fit(dataset, network, tmp_path / "four.safetensors", rows, box="ridge(grid=3, folds=2)")
     assert len(mapped) == 24  # other features
+
+
+def test_rows_in_a_store_are_those_of_a_folder(
+    dataset: Dataset, network: gradbox.Classifier, mapped: list[str], tmp_path: Path, s3: str
+) -> None:
+    fit(dataset, network, tmp_path / "here.safetensors")
+    mapped.clear()
+    for name in ("there", "again"):
+        fit(dataset, network, tmp_path / f"{name}.safetensors", f"{s3}/rows")
+        assert (tmp_path / f"{name}.safetensors").read_bytes() == (
+            tmp_path / "here.safetensors"
+        ).read_bytes()
+    assert len(mapped) == 24
 
 
 def test_an_image_or_a_box_that_changed_makes_its_part_again(

@@ -20,8 +20,9 @@ from gradbox.models.load import load_classifier
 from gradbox.results.facts import versions
 from gradbox.runs.batch_size import Asked
 
-PAUSE = 5.0
-"""Seconds that a worker waits after a shard that it could not make: others take the next ones."""
+PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""Seconds that a worker waits after a shard that it could not make, twice as long after each in a
+row: meanwhile others take the next ones."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ class Elsewhere:
     def __init__(self, task: Task) -> None:
         self._worker: Worker | None = None
         self._refused = ""
+        self._pause = PAUSE
         try:
             self._worker = task.worker()
         except (OSError, UsageError) as error:
@@ -151,8 +153,10 @@ class Elsewhere:
                 raise UsageError(self._refused)
             steps = list(self._worker.steps(todo))
         except (OSError, UsageError) as error:
-            time.sleep(PAUSE)
+            time.sleep(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
             return Step(0, Made(number=todo.number, error=str(error)))
+        self._pause = PAUSE
         return Step(sum(map(len, steps)), steps[-1].made)
 
 

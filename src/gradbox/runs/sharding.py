@@ -15,8 +15,8 @@ from gradbox.runs.errands import Made, Setup, Step, Task, Todo, Worker, basis_of
 from gradbox.runs.plan import Plan
 from gradbox.runs.shards import How, Recipe, RunTask, RunWorker
 
-_HOPELESS = 3
-"""Shards that could not be made, where none could, after which a call ends."""
+_HOPELESS, _WITHOUT_ANY = 10, 3
+"""Shards in a row that could not be made after which a call ends, and where none was made yet."""
 
 
 def run_shards(
@@ -91,19 +91,20 @@ def made_by(
     """The shards that an engine makes, as they come.
 
     Raises:
-        UsageError: at the end, some shard could not be made, or, soon, none can.
+        UsageError: at the end, some shard could not be made; soon, where none can.
     """
     errors: dict[int, str] = {}
-    count = 0
+    count = in_a_row = 0
     for step in tracked(engine.steps(todo, here, task)):
         if step.made is None:
             continue
         if step.made.error is None:
-            count += 1
+            count, in_a_row = count + 1, 0
             yield step.made
             continue
         errors[step.made.number] = step.made.error
-        if not count and len(errors) == _HOPELESS:
+        in_a_row += 1
+        if in_a_row == (_HOPELESS if count else _WITHOUT_ANY):
             break
     if errors:
         number = min(errors)
