@@ -113,6 +113,8 @@ def inside(sample: Sample) -> Sample:
     """The sample with its boxes clipped to its image, and without those that have no area."""
     boxes = sample.boxes if sample.size is None else clip(sample.boxes, *sample.size)
     keep = area(boxes) > 0
+    if keep.all() and np.array_equal(boxes, sample.boxes):
+        return sample
     labels = tuple(label for label, kept in zip(sample.labels, keep, strict=True) if kept)
     return dataclasses.replace(sample, boxes=boxes[keep], labels=labels)
 

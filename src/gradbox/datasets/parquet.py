@@ -68,7 +68,7 @@ class Rows(Sequence[Sample]):
     """The rows of a file as samples; quick where they are asked for in their order."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self._file, self._folder = file, file.parent
         self._lock = Lock()
         self._window: tuple[int, list[Sample]] = (0, [])
         self._blocks = self._read()
@@ -157,11 +157,11 @@ class Rows(Sequence[Sample]):
         mask = row.get("mask")
         return Sample(
             image_id=path,
-            source=self._file.parent / path,
+            source=self._folder / path,
             boxes=boxes,
             labels=labels,
             label=label if label is not None else layout.shared(labels),
-            mask=self._file.parent / mask if mask else None,
+            mask=self._folder / mask if mask else None,
             size=None if None in sides else layout.stated_size(*sides, where),
         )
 

@@ -15,7 +15,7 @@ from io import BufferedIOBase, BufferedReader, RawIOBase, TextIOWrapper
 from gradbox.errors import UsageError
 from gradbox.images.names import Listed, id_of_name
 from gradbox.images.tars import is_tar, members
-from gradbox.stores import Store, address, is_url, open_store, source_of
+from gradbox.stores import Store, address, is_url, open_store
 from gradbox.stores.cloud import SCHEMES
 
 PREFIX = "list:"
@@ -52,7 +52,7 @@ def _of(text: str, store: Store) -> Iterator[Listed]:
             if is_tar(place):
                 yield from members(place, image_id)
             else:
-                yield Listed(image_id, source_of(place), label or None)
+                yield Listed(image_id, place, label or None)
     if not line:
         raise UsageError(f"{PREFIX}{text} names no image")
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from gradbox.stores import StoredFile
 
@@ -38,10 +38,13 @@ IMAGE_SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An image as it was found: its id, where it is, and its class where that is known."""
+    """An image as it was found: its id, where it is, and its class where that is known.
+
+    A `source` that is a text is read by `source_of`.
+    """
 
     image_id: str
-    source: Path | StoredFile
+    source: str | Path | StoredFile
     label: str | None = None
 
 
@@ -65,7 +68,7 @@ def id_of_name(name: str) -> str:
     >>> id_of_name("./a/../b.jpg"), id_of_name("/data/b.jpg"), id_of_name("s3://photos/b.jpg")
     ('b.jpg', 'data/b.jpg', 'photos/b.jpg')
     """
-    return joined(PurePosixPath(os.path.normpath(name.partition("://")[2] or name)).parts)
+    return joined(os.path.normpath(name.partition("://")[2] or name).split("/"))
 
 
 def joined(parts: Iterable[str]) -> str:

@@ -1,7 +1,9 @@
 """What the result of an image depends on, beside the call: its file, and the classes asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 from gradbox.errors import ImageError
@@ -9,7 +11,10 @@ from gradbox.images.batches import hash_source
 from gradbox.images.clips import ClipFrame
 from gradbox.images.read import image_stat
 from gradbox.localization import ImageFile, Sample
-from gradbox.stores import full_text
+from gradbox.stores import StoredFile, full_text
+
+_ASKED, _BLOCK = 32, 1024
+"""Images that a store is asked about at a time, and of how many it is known together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,21 @@ class Input:
         file = source.clip.path if isinstance(source, ClipFrame) else source
         size, version = image_stat(file) or (None, None)
         return cls(source=full_text(str(source)), bytes=size, mtime_ns=version, asked=asked)
+
+    @classmethod
+    def each_now(
+        cls, samples: Iterable[Sample], asked_of: Callable[[Sample], tuple[int, ...] | None]
+    ) -> Iterator[tuple[Sample, "Input"]]:
+        """Images in order, each with its input; a store is asked about many at a time."""
+
+        def now(sample: Sample) -> "Input":
+            return cls.now(sample, asked_of(sample))
+
+        rest = iter(samples)
+        with ThreadPoolExecutor(_ASKED) as pool:
+            while block := list(islice(rest, _BLOCK)):
+                found = pool.map(now, block) if any(map(_is_away, block)) else map(now, block)
+                yield from zip(block, found, strict=True)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Input":
@@ -74,3 +94,8 @@ class Input:
         if not verify and (self.bytes, self.mtime_ns) == (before.bytes, before.mtime_ns):
             return True
         return before.sha256 is not None and self.hashed(sample).sha256 == before.sha256
+
+
+def _is_away(sample: Sample) -> bool:
+    """Whether somebody has to be asked over the network how the file is now."""
+    return isinstance(sample.source, StoredFile) and not sample.source.is_listed

@@ -76,8 +76,8 @@ class ShardedRun:
         """
         digests = lru_cache(maxsize=1)(self._digests)
         rows = (
-            row_of(index, sample, Input.now(sample, asked_of(sample)))
-            for index, sample in enumerate(samples)
+            row_of(index, sample, now)
+            for index, (sample, now) in enumerate(Input.each_now(samples, asked_of))
         )
 
         def holds(piece: int, at: int, before: Row, now: Row) -> bool:

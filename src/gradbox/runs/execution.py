@@ -287,7 +287,7 @@ def _writer(job: Job, maps: MapStore | None, running: Running, with_truth: bool)
     assert isinstance(job.folder, RunFolder)
     return Writer(
         sink=job.folder,
-        inputs={s.image_id: Input.now(s, plan.labels_of(s)) for s in plan.samples},
+        inputs={s.image_id: now for s, now in Input.each_now(plan.samples, plan.labels_of)},
         maps=maps,
         masks=running.masks,
         pictures=job.folder.path / PICTURES if running.pictures else None,

@@ -203,7 +203,8 @@ class RowsWorker:
 
     def _name(self, number: int) -> str:
         if number not in self._names:
-            about = [_about(sample) for sample in self.images_of(number)]
+            now = Input.each_now(self.images_of(number), lambda _: None)
+            about = [_about(sample, one) for sample, one in now]
             key = hash_bytes(json.dumps([self._call, about], sort_keys=True).encode())[:16]
             self._names[number] = f"part-{number:06}-{key}.safetensors"
         return self._names[number]
@@ -235,9 +236,8 @@ class RowsWorker:
                 yield labelled, target, one
 
 
-def _about(sample: Sample) -> list[Any]:
+def _about(sample: Sample, now: Input) -> list[Any]:
     """What the rows of an image depend on."""
-    now = Input.now(sample, None)
     truth = sample.boxes.tolist(), list(sample.labels), sample.label
     return [sample.image_id, now.bytes, now.mtime_ns, *truth]
 

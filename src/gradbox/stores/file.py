@@ -50,6 +50,11 @@ class StoredFile:
             return found.size if size is None else size, found.version
         return size, version
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether `stat` asks nobody."""
+        return self.version is not None and (self.part is not None or self.size is not None)
+
     def open(self) -> Blocks:
         """What is in it.
 
@@ -90,7 +95,7 @@ def source_of(text: str, size: int | None = None, version: int | None = None) ->
     >>> source_of("no such file#1+2")
     PosixPath('no such file#1+2')
     """
-    part = _PART.fullmatch(text)
+    part = _PART.fullmatch(text) if "#" in text else None
     if part and (is_url(text) or os.path.exists(part[1])):
         place, first, number = part.groups()
         return StoredFile(place, (int(first), int(number) if number else None), size, version)
