@@ -224,7 +224,8 @@ def test_a_missing_image_of_a_data_set_is_one_failed_line(
     discs: Path, card: Path, tmp_path: Path
 ) -> None:
     (discs / "images" / "03.png").unlink()
-    assert run("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out") == 1
+    call = ("evaluate", f"csv:{discs}", "--model", card, "--method", "sensitivity")
+    assert run(*call, "--out", tmp_path / "out") == 1
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (metrics["n_failed"], metrics["n_images"]) == (1, 23)
 
@@ -308,7 +309,8 @@ def test_an_unknown_class_of_the_data_set_is_named_for_truth(
 ) -> None:
     table = (discs / "boxes.csv").read_text().replace("disc", "dics")
     (discs / "boxes.csv").write_text(table)
-    call = ("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out")
+    call = ("evaluate", f"csv:{discs}", "--model", card, "--method", "sensitivity")
+    call = (*call, "--out", tmp_path / "out")
     assert run(*call, "--class-from", "truth") == 2
     assert "'dics' (did you mean disc?)" in complaint(capsys)
     assert run(*call, "--class-from", "predicted") == 0
@@ -355,12 +357,12 @@ def test_two_boxes_for_a_split_are_fitted_on_one_part_and_scored_on_the_other(
 def test_saved_maps_are_the_maps(discs: Path, card: Path, tmp_path: Path) -> None:
     import gradbox
 
-    call = ("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out")
-    assert run(*call, "--save-maps", tmp_path / "maps") == 0
+    call = ("evaluate", f"csv:{discs}", "--model", card, "--method", "sensitivity")
+    assert run(*call, "--out", tmp_path / "out", "--save-maps", tmp_path / "maps") == 0
     store = gradbox.open_maps(tmp_path / "maps")
     image = discs / "images" / "05.png"
     classifier = gradbox.load_classifier(str(card), device="cpu")
-    (found,) = gradbox.localize([image], classifier, details=True)
+    (found,) = gradbox.localize([image], classifier, method="sensitivity", details=True)
     assert isinstance(found, gradbox.Localization)
     assert found.heatmap is not None
     # float16 with the maximum at 1 keeps 11 bits
@@ -476,7 +478,7 @@ def test_an_image_that_failed_has_no_map(discs: Path, card: Path, tmp_path: Path
 
     (discs / "images" / "07.png").write_bytes(b"")
     call = ("evaluate", f"csv:{discs}", "--model", card, "--out", tmp_path / "out")
-    assert run(*call, "--save-maps", tmp_path / "maps") == 1
+    assert run(*call, "--method", "sensitivity", "--save-maps", tmp_path / "maps") == 1
     with pytest.raises(KeyError, match="no map"):
         gradbox.open_maps(tmp_path / "maps")["07.png"]
 

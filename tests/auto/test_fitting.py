@@ -31,7 +31,7 @@ def mean_iou(examples: list[Example], tuned: Learned | None) -> float:
     return float(np.mean([best_iou(box, one.truth) for box, one in pairs]))
 
 
-@pytest.mark.parametrize("share", [0.2, 0.7])
+@pytest.mark.parametrize("share", [pytest.param(0.2, marks=pytest.mark.slow), 0.7])
 def test_the_share_that_the_boxes_were_drawn_by_is_found(tmp_path: Path, share: float) -> None:
     """Above this share of a cone lies the true box, so with it every box is exact."""
     found = learned(cones(12, share), tmp_path)
@@ -44,6 +44,7 @@ def test_the_share_that_the_boxes_were_drawn_by_is_found(tmp_path: Path, share: 
     assert mean_iou(others, None) < 0.8
 
 
+@pytest.mark.slow
 def test_a_power_is_found_where_only_the_class_tells_boxes(tmp_path: Path) -> None:
     """c^0.6 >= 0.7 is c >= 0.55; no other power that is tried gets there by a share up to 0.7."""
     power, share = 0.6, 0.7

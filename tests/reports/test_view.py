@@ -106,6 +106,7 @@ def test_images_that_have_moved_or_changed_are_said(
     assert "was 80 x 100 pixels and is 10 x 10" in said
 
 
+@pytest.mark.slow
 def test_a_sample_is_random_and_in_order(boxes: Path, tmp_path: Path) -> None:
     """Each of 24 images is in a sample of 6 with probability 1/4."""
     page = tmp_path / "page.html"
