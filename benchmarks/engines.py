@@ -1,6 +1,6 @@
 """What shards, processes and Ray cost beside the plain loop, and how they scale: docs/scale.md.
 
-    python benchmarks/engines.py --counts 128 512 --address HOST:PORT
+    python benchmarks/engines.py --counts 512 2048 --address HOST:PORT
 
 Each row is `gradbox locate` as a command of its own, with the classifier of scenes on scenes of
 64 x 64 pixels, one thread a worker. Seconds are those of the clock and of all processes that the
@@ -19,7 +19,7 @@ from time import perf_counter
 
 from gradbox.datasets.scenes import write
 
-SHARD = 32
+SHARD = 256
 BATCH = 16
 ENGINES: dict[str, tuple[str, ...]] = {
     "lines": (),
@@ -48,7 +48,7 @@ def took(images: Path, words: tuple[str, ...]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", type=int, nargs="+", default=[128, 512])
+    parser.add_argument("--counts", type=int, nargs="+", default=[512, 2048])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--address", help="a Ray cluster with two cores for its workers")
     asked = parser.parse_args()

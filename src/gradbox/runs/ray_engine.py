@@ -21,6 +21,8 @@ _LISTENS = (
     "join one"
 )
 _ADDRESS = re.compile(r"(?:ray://)?\[?([^/\[\]]+)\]?:(\d{1,5})")
+has_joined = False
+"""Whether this process is, or was, in a cluster."""
 _PATIENCE = 10.0
 """Seconds in which a cluster has to take a connection; Ray itself takes minutes to give up."""
 
@@ -88,6 +90,7 @@ class Ray:
                 ray.shutdown()
 
     def _join(self) -> None:
+        global has_joined
         import ray
 
         where = self._where
@@ -107,6 +110,7 @@ class Ray:
                 else (f"no Ray cluster at {where}")
             )
             raise UsageError(f"{here}: {said[0]}") from error
+        has_joined = True
 
     def _made(self, todo: Sequence[Todo], task: Task) -> Iterator[Step]:
         import ray
