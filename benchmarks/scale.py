@@ -168,8 +168,9 @@ def prepare(folder: Path, count: int) -> None:
 
 def peak_mb() -> float:
     """The most that this process had in memory; `getrusage` counts that of its parent, too."""
-    (line,) = (one for one in Path("/proc/self/status").open() if one.startswith("VmHWM"))
-    return int(line.split()[1]) / 1000
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return int(peak) / 1000
 
 
 def measure(step: str, folder: Path) -> dict[str, float]:

@@ -208,6 +208,7 @@ class _Known:
             keys.append(_keys(row["image"] for row in rows))
             starts.append(starts[-1] + len(rows))
         every = np.concatenate(keys)
+        keys.clear()
         self._order = np.argsort(every, kind="stable").astype(np.int32)
         self._keys = every[self._order]
         self._starts = np.array(starts)
