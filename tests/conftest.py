@@ -13,7 +13,7 @@ from hypothesis import settings
 from PIL import Image
 
 # A busy machine makes a quick example slow now and then; pytest's own time limit ends what hangs.
-settings.register_profile("gradbox", deadline=None)
+settings.register_profile("gradbox", settings.default, deadline=None)
 settings.load_profile("gradbox")
 
 CARD = """
