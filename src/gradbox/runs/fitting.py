@@ -1,8 +1,7 @@
 """Learning a box from boxes: the heat maps of a data set to a `Regressor` in a file."""
 
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +21,7 @@ from gradbox.models.classifier import Classifier, check_classifier
 from gradbox.runs.evaluation import Part, with_units
 from gradbox.runs.execution import Running
 from gradbox.runs.fitting_auto import fit_auto
-from gradbox.runs.fitting_rows import RowsHow, RowsWorker, Wanted, make_rows
+from gradbox.runs.fitting_rows import PARTS, RowsHow, RowsWorker, Wanted, make_rows
 from gradbox.runs.plan import settled
 from gradbox.runs.sharding import set_threads
 from gradbox.specs import is_comparable, part_of
@@ -107,7 +106,10 @@ def _beside(out: Path, *, goes_on: bool) -> Iterator[str]:
         return
     folder = out.with_name(f"{out.name}.rows")
     yield str(folder)
-    shutil.rmtree(folder)
+    for path in folder.glob(PARTS):
+        path.unlink()
+    with suppress(OSError):  # what others have put there stays
+        folder.rmdir()
 
 
 def _to_fit(box: Any) -> Ridge | Sgd:

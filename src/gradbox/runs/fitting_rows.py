@@ -40,6 +40,8 @@ from gradbox.runs.execution import Running
 from gradbox.runs.sharding import made_by, packed, set_threads
 from gradbox.stores import Store, open_store
 
+PARTS = "part-*.safetensors"
+"""The names of parts."""
 _VALUES = 2**24
 """Features of a shard where nobody says: 64 MiB of float32."""
 
@@ -206,7 +208,7 @@ class RowsWorker:
             now = Input.each_now(self.images_of(number), lambda _: None)
             about = [_about(sample, one) for sample, one in now]
             key = hash_bytes(json.dumps([self._call, about], sort_keys=True).encode())[:16]
-            self._names[number] = f"part-{number:06}-{key}.safetensors"
+            self._names[number] = PARTS.replace("*", f"{number:06}-{key}")
         return self._names[number]
 
     def _batch(self, usable: Sequence[Loaded]) -> Iterator[TrainingBatch]:
