@@ -245,7 +245,7 @@ class Detections:
     def ranked(self) -> Ranked:
         """The boxes by class and score; of equal scores, those of the first image."""
         images = self.images
-        bag = bags(len(images))
+        bag = bags(len(images)).astype(np.int32)
         n_groups = int(bag.max(initial=-1)) + 1
         classes = tuple(
             replace(
@@ -264,7 +264,9 @@ class Detections:
         image, label, n_true = (self._images[name] for name in ("image", "label", "n_true"))
         labels, first = np.unique(label[np.argsort(image, kind="stable")], return_index=True)
         owner, owned, *hits = (self._boxes[name] for name in ("image", "label", *_HITS))
-        best = np.lexsort((owner, -self._boxes["score"], owned))
+        score = self._boxes["score"]
+        best = np.lexsort((owner, np.negative(score, out=score), owned)).astype(np.int32)
+        del score  # a million images have a few million boxes
         starts = np.searchsorted(owned, labels, sorter=best)
         ends = np.searchsorted(owned, labels, side="right", sorter=best)
         for i in np.argsort(first):
