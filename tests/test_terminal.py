@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from gradbox.cli.console import cell, shown
 
@@ -56,10 +57,12 @@ def test_decoders_do_not_talk_to_the_terminal(card: Path, tmp_path: Path) -> Non
     folder = tmp_path / "in"
     folder.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
-    options = {"compression": "tiff_adobe_deflate", "tiffinfo": {270: "x" * 100}}
+    tags = ImageFileDirectory_v2()
+    tags[65000], tags.tagtype[65000] = "x" * 100, 2  # a text, behind all tags that Pillow needs
+    options = {"compression": "tiff_adobe_deflate", "tiffinfo": tags}
     Image.fromarray(noise).save(folder / "strip.tif", **options)
     data = bytearray((folder / "strip.tif").read_bytes())
-    tag = data.index(b"\x0e\x01\x02\x00")  # 270, a text
+    tag = data.index(b"\xe8\xfd\x02\x00")
     (folder / "tag.tif").write_bytes(data[: tag + 4] + b"\xff\xff\xff\x7f" + data[tag + 8 :])
     data[1000:1010] = bytes(10)
     (folder / "strip.tif").write_bytes(data)

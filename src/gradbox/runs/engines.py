@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +20,10 @@ from gradbox.runs.errands import Elsewhere, Step, Task, Todo, Worker
 
 SMALL = 5_000_000
 """Parameters up to which a network is small: several processes are faster than its threads."""
+
+
+_MOMENT = 0.5
+"""Seconds in which a Ctrl-C that has ended the workers is heard here, too, on a busy machine."""
 
 
 @runtime_checkable
@@ -118,6 +123,7 @@ def _as_done(pool: ProcessPoolExecutor, todo: Sequence[Todo]) -> Iterator[Step]:
             for future in done:
                 yield future.result()
     except BrokenProcessPool as error:
+        time.sleep(_MOMENT)
         raise UsageError(
             "a process of --processes ended of itself, or could not start (out of memory?): what "
             "was made is kept, the same call goes on; give fewer"
